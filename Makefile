@@ -1,0 +1,37 @@
+# `make demo` and `make test` do all the set-up; nothing but Python 3.11+, git and make is needed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export DO_NOT_TRACK := 1
+
+.PHONY: install demo test check lint bench clean
+
+install: $(BIN)/arrears
+
+$(BIN)/arrears: pyproject.toml uv.lock
+	@command -v uv >/dev/null 2>&1 || test -x .uv/bin/uv || { $(PYTHON) -m venv .uv && .uv/bin/pip install --quiet uv; }
+	$(UV) sync --quiet --frozen --compile-bytecode --python $(PYTHON)
+	@touch $@
+
+demo: install
+	$(BIN)/python demo/demo.py $(if $(KEEP),--keep)
+
+test: install
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: install lint
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+bench: install
+	for file in benchmarks/bench_*.py; do PYTHONPATH=. $(BIN)/python $$file || exit 1; done
+
+clean:
+	rm -rf $(VENV) .uv demo/arrears.db* demo/outbox demo/prefect

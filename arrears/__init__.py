@@ -1,0 +1,1 @@
+"""Durable, explained, never-twice escalation of past-due credit-card accounts."""

@@ -1,0 +1,199 @@
+"""Placement files: one CSV an agency and day, and a manifest with control totals written last.
+
+The caller holds the lock of the batch; these functions only make the files say what the rows say.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+from arrears.channels import files
+from arrears.engine.money import Money
+from arrears.rendering.context import Address
+from arrears.rendering.stored import from_json, to_json
+from arrears.rendering.table import cell_text, csv_bytes, csv_rows, text_cell
+
+FORMAT: Final = "arrears-placement/1"
+_TEXTS: Final = ("placement_id", "account_id", "reference", "creditor", "holder_name")
+_ADDRESS: Final = ("street", "city", "region", "postal_code", "country")
+COLUMNS: Final = (
+    *_TEXTS,
+    "phone",
+    *_ADDRESS,
+    *("currency", "balance", "due_date", "days_past_due", "placed_at"),
+)
+
+
+class PlacementFileError(ValueError):
+    """A batch that cannot be written or a manifest that cannot be read; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementRow:
+    """One account as it is placed. `phone` is E.164 or empty; `placed_at` is ISO 8601 UTC."""
+
+    placement_id: str
+    account_id: str
+    reference: str
+    creditor: str
+    holder_name: str
+    phone: str
+    address: Address
+    balance: Money
+    due_date: date
+    days_past_due: int
+    placed_at: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The row as JSON values, for the ledger."""
+        return to_json(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> PlacementRow:
+        """The row that `to_json` stored."""
+        return from_json(cls, stored)
+
+
+@dataclass(frozen=True, slots=True)
+class CurrencySum:
+    """The sum of a file's balances in one currency, as a decimal string."""
+
+    currency: str
+    sum: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Control totals of one placement file; `path` is relative to the outbox."""
+
+    format: str
+    agency: str
+    day: date
+    path: str
+    count: int
+    sums: tuple[CurrencySum, ...]
+    sha256: str
+    size: int
+
+
+class PlacementFolder:
+    """The placement files under `outbox/agency/`."""
+
+    def __init__(self, outbox: Path) -> None:
+        self._outbox = outbox
+
+    def write(self, agency: str, day: date, rows: Iterable[PlacementRow]) -> Manifest:
+        """Makes the file of `agency` and `day` hold exactly `rows`, in order of placement id.
+
+        The same rows give the same bytes, and a file that already has them is left alone.
+        PlacementFileError for an agency that cannot name a folder, an id that comes twice, or an instant
+        without a zone; OSError from the disk, after which the old file and manifest, or a file without a
+        valid manifest, stand.
+        """
+        ordered = sorted(rows, key=lambda row: row.placement_id)
+        for first, second in pairwise(ordered):
+            if first.placement_id == second.placement_id:
+                raise PlacementFileError(f"placement {first.placement_id} comes twice in {agency} {day}")
+        path = _path(agency, day)
+        content = csv_bytes(COLUMNS, (_cells(row) for row in ordered))
+        manifest = Manifest(
+            format=FORMAT,
+            agency=agency,
+            day=day,
+            path=path,
+            count=len(ordered),
+            sums=_sums(ordered),
+            sha256=files.digest(content),
+            size=len(content),
+        )
+        _write_once(self._outbox / path, content)
+        _write_once(self._manifest_file(agency, day), _manifest_bytes(manifest))
+        return manifest
+
+    def manifest(self, agency: str, day: date) -> Manifest | None:
+        """The manifest of that file, None when there is none. PlacementFileError when it makes no sense."""
+        file = self._manifest_file(agency, day)
+        try:
+            return from_json(Manifest, json.loads(file.read_bytes()))
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise PlacementFileError(f"{file.name} of {agency} is no manifest: {error}") from None
+
+    def lists(self, agency: str, day: date, placement_id: str) -> bool:
+        """Whether the file, vouched for by its manifest's digest, has the placement.
+
+        False when file or manifest is missing or they disagree: the batch was not finished.
+        """
+        manifest = self.manifest(agency, day)
+        if manifest is None:
+            return False
+        try:
+            content = (self._outbox / _path(agency, day)).read_bytes()
+        except FileNotFoundError:
+            return False
+        if files.digest(content) != manifest.sha256:
+            return False
+        return any(cell_text(row["placement_id"]) == placement_id for row in csv_rows(content))
+
+    def _manifest_file(self, agency: str, day: date) -> Path:
+        return (self._outbox / _path(agency, day)).with_suffix(".manifest.json")
+
+
+def _cells(row: PlacementRow) -> list[str]:
+    return [
+        *(text_cell(getattr(row, name)) for name in _TEXTS),
+        _phone_cell(row.phone),
+        *(text_cell(getattr(row.address, name)) for name in _ADDRESS),
+        row.balance.currency,
+        row.balance.decimal_text(),
+        row.due_date.isoformat(),
+        str(row.days_past_due),
+        _instant_cell(row),
+    ]
+
+
+def _instant_cell(row: PlacementRow) -> str:
+    placed_at = datetime.fromisoformat(row.placed_at)
+    if placed_at.tzinfo is None:
+        raise PlacementFileError(f"placement {row.placement_id}: placed_at has no zone")
+    return f"{placed_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _phone_cell(phone: str) -> str:
+    """E.164 keeps its plus: a spreadsheet can make nothing but a number of it."""
+    return phone if phone[:1] == "+" and phone[1:].isascii() and phone[1:].isdigit() else text_cell(phone)
+
+
+def _sums(rows: Iterable[PlacementRow]) -> tuple[CurrencySum, ...]:
+    totals: dict[str, Money] = {}
+    for row in rows:
+        currency = row.balance.currency
+        totals[currency] = totals[currency] + row.balance if currency in totals else row.balance
+    return tuple(CurrencySum(currency, total.decimal_text()) for currency, total in sorted(totals.items()))
+
+
+def _path(agency: str, day: date) -> str:
+    try:
+        return f"agency/{files.file_name(agency)}/{day.isoformat()}.csv"
+    except ValueError as error:
+        raise PlacementFileError(f"agency {error}") from None
+
+
+def _manifest_bytes(manifest: Manifest) -> bytes:
+    return (json.dumps(to_json(manifest), indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _write_once(path: Path, content: bytes) -> None:
+    try:
+        if path.read_bytes() == content:
+            return
+    except FileNotFoundError:
+        pass
+    files.write_atomically(path, content)

@@ -1,0 +1,115 @@
+"""What a channel promises: one effect per intent, an honest outcome, and a look-up after a crash.
+
+A channel gets an `Intent` that is already committed to the ledger. `perform` carries it out once and
+says what is known afterwards. `look_up` is asked after a crash, and answers from evidence only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A committed decision to make one contact or hand-over.
+
+    `payload` is what was stored with the intent and is all a channel may use: JSON values only, so
+    that a restart sees exactly what the crashed process saw. `wall` is the machine's UTC time at the
+    commit; `at` is the ledger's (which may be virtual).
+    """
+
+    key: str
+    account_id: str
+    rung: str
+    attempt: int
+    reference: str
+    payload: Mapping[str, Any]
+    at: datetime
+    wall: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """It happened; `reference` proves it (message SID, file digest, task key)."""
+
+    reference: str
+    detail: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It did not happen and will not by repeating: the step has failed."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """It did not happen because the recipient or the law does not want it: the step is skipped."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    """It is known not to have happened and may be tried again, after `after` if the other side said so."""
+
+    reason: str
+    after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    """It may or may not have happened: look it up, never repeat it."""
+
+    reason: str
+
+
+Outcome = Done | Refused | Declined | TryAgain | InDoubt
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Evidence that it happened."""
+
+    reference: str
+    detail: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Proof that it did not happen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unprovable:
+    """The evidence was read and settles nothing: a person must."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookUpFailed:
+    """The evidence could not be read just now: ask again later."""
+
+    reason: str
+
+
+Finding = Found | Absent | Unprovable | LookUpFailed
+
+
+class Channel(Protocol):
+    """One way of reaching a holder or handing an account over."""
+
+    def perform(self, intent: Intent) -> Outcome:
+        """Carry the intent out once. Anticipated failures are outcomes, never exceptions."""
+        ...
+
+    def look_up(self, intent: Intent) -> Finding:
+        """Whether an earlier `perform` of this intent, cut short, had its effect."""
+        ...

@@ -1,0 +1,147 @@
+"""Texts through Twilio's official client."""
+
+# pyright: reportMissingTypeStubs=false
+# twilio has inline types but no py.typed marker.
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+from datetime import timedelta
+from typing import Final
+from urllib.parse import urlsplit
+
+from requests.exceptions import RequestException
+from twilio.base import values
+from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
+from twilio.rest import Client
+from urllib3.exceptions import HTTPError
+
+from arrears.channels.effect import (
+    Absent,
+    Done,
+    Finding,
+    Found,
+    InDoubt,
+    Intent,
+    LookUpFailed,
+    Outcome,
+    Refused,
+    Unprovable,
+)
+from arrears.channels.sms.twilio_answers import outcome_of_fault, outcome_of_refusal
+from arrears.channels.sms.twilio_http import Transport, Unreadable
+
+_LONGEST_VALIDITY: Final = 36_000
+_PAGE_SIZE: Final = 100
+# A day costs nothing, since few texts go to one number, and forgives a clock that runs in the wrong zone.
+_LOOK_BACK: Final = timedelta(days=1)
+
+
+class TwilioSms:
+    """One POST for a text, never repeated here; a look-up in Twilio's list of texts afterwards.
+
+    `sender` is a number or sender id of the Twilio account. `base_url` (`http://127.0.0.1:9000`) sends
+    every request there and not to Twilio. `timeout` is in seconds, for connecting and for each read.
+    An optional `validity_seconds` in the payload, 1 to 36000, is how long the text may queue at Twilio
+    before it is dropped, so that it does not go out in quiet hours.
+
+    `settle` is how long after the intent's `wall` a text that Twilio does not list may still turn up
+    there; until then `look_up` answers `LookUpFailed` and not `Absent`. `look_up_limit` is how many
+    texts to one number a look-up reads before it leaves the question to a person.
+    """
+
+    def __init__(
+        self,
+        account_sid: str,
+        auth_token: str,
+        sender: str,
+        base_url: str | None = None,
+        timeout: float = 10,
+        *,
+        settle: timedelta = timedelta(seconds=20),
+        look_up_limit: int = 1000,
+    ) -> None:
+        if base_url is not None and not re.match(r"https?://[^/]", base_url):
+            raise ValueError(f"base URL {base_url!r} is no address; expected one like https://api.twilio.com")
+        self._account_sid = account_sid
+        self._auth_token = auth_token
+        self._sender = sender
+        self._base_url = urlsplit(base_url) if base_url else None
+        self._timeout = timeout
+        self._settle = settle
+        self._look_up_limit = look_up_limit
+
+    def perform(self, intent: Intent) -> Outcome:
+        """Send the text. `Done` holds Twilio's SID and the first status."""
+        validity = intent.payload.get("validity_seconds")
+        if validity is not None and (type(validity) is not int or not 1 <= validity <= _LONGEST_VALIDITY):
+            return Refused("validity", f"validity_seconds is no whole number from 1 to {_LONGEST_VALIDITY}")
+        with closing(self._transport()) as transport:
+            try:
+                message = self._client(transport).messages.create(
+                    to=intent.payload["to"],
+                    from_=self._sender,
+                    body=intent.payload["body"],
+                    validity_period=values.unset if validity is None else validity,
+                )
+            except (TwilioRestException, TwilioServiceException) as error:
+                return outcome_of_refusal(transport.status, error.code, transport.retry_after)
+            except Unreadable:
+                return InDoubt(f"Twilio answered HTTP {transport.status} with something that is no message")
+            except (RequestException, HTTPError) as error:
+                return outcome_of_fault(error)
+        if not message.sid:
+            return InDoubt(f"Twilio answered HTTP {transport.status} with a message that has no SID")
+        return Done(message.sid, {"status": message.status})
+
+    def look_up(self, intent: Intent) -> Finding:
+        """Search Twilio's list of texts to the recipient, newest first, for the printed reference.
+
+        Whatever bears the reference was accepted, even if it failed later: `Found`, with its status.
+        """
+        with closing(self._transport()) as transport:
+            try:
+                return self._search(intent, transport)
+            except TwilioException:
+                return LookUpFailed(f"Twilio answered HTTP {transport.status} to the look-up")
+            except Unreadable:
+                return LookUpFailed("Twilio answered the look-up with something that is no list")
+            except (RequestException, HTTPError) as error:
+                return LookUpFailed(f"Twilio could not be asked: {type(error).__name__}")
+
+    def _search(self, intent: Intent, transport: Transport) -> Finding:
+        printed = re.compile(rf"(?<![0-9A-Za-z]){re.escape(intent.reference)}(?![0-9A-Za-z])")
+        since = intent.wall - _LOOK_BACK
+        blank = 0
+        messages = self._client(transport).messages.stream(to=intent.payload["to"], page_size=_PAGE_SIZE)
+        # The first page has been fetched by now, and it is the one that would show a new text.
+        asked_at = transport.date
+        for number, message in enumerate(messages, start=1):
+            if printed.search(message.body or ""):
+                return Found(message.sid or "", {"status": message.status})
+            created = message.date_created or since
+            # Twilio does not say whether its list is in order of creation or of sending, nor where it puts the
+            # unsent, and a text can wait in the queue for hours: so only one that is too old by both dates
+            # ends the search, and not before the end of the page that is here already.
+            is_too_old = message.date_sent is not None and max(created, message.date_sent) < since
+            if is_too_old and number >= _PAGE_SIZE:
+                break
+            if number > self._look_up_limit:
+                return Unprovable(f"{number} texts to this recipient do not reach back to the time of sending")
+            blank += not message.body and created >= since
+        if blank:
+            return Unprovable(f"{blank} texts to this recipient have had their bodies removed at Twilio")
+        if asked_at is None:
+            return Unprovable("Twilio's answer bears no date, so a text that is still on its way cannot be ruled out")
+        if asked_at < intent.wall + self._settle:
+            return LookUpFailed("Twilio does not list the text, but it was asked too soon after the time of sending")
+        return Absent()
+
+    def _transport(self) -> Transport:
+        # One for each call: it remembers its last answer, so threads cannot share it, and a connection kept
+        # from the call before may have gone stale, which would put the next text in doubt.
+        return Transport(self._base_url, self._timeout)
+
+    def _client(self, transport: Transport) -> Client:
+        return Client(self._account_sid, self._auth_token, http_client=transport)

@@ -1,0 +1,30 @@
+"""Calls: a task in a queue for a collector. Nobody's phone rings before a person picks the task up."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from arrears.channels.effect import Absent, Done, Finding, Found, Intent, Outcome
+
+
+class CallQueue(Protocol):
+    """Where call tasks are kept; `key` is unique, so adding twice is adding once."""
+
+    def add(self, intent: Intent) -> None: ...
+    def has(self, key: str) -> bool: ...
+
+
+class VoiceChannel:
+    """Puts a call task into the queue."""
+
+    def __init__(self, queue: CallQueue) -> None:
+        self._queue = queue
+
+    def perform(self, intent: Intent) -> Outcome:
+        """Queue the task; it proves itself by its key."""
+        self._queue.add(intent)
+        return Done(f"task:{intent.key}")
+
+    def look_up(self, intent: Intent) -> Finding:
+        """The queue is in the ledger: what is there happened, what is not did not."""
+        return Found(f"task:{intent.key}") if self._queue.has(intent.key) else Absent()

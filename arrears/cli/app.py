@@ -1,0 +1,92 @@
+"""`arrears`: exit 0 done, 1 refused or failed with one line on stderr, 2 wrong usage."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import typer
+from sqlalchemy.exc import SQLAlchemyError
+
+from arrears.cli import accounts, drive, ladders, people, rules
+from arrears.cli.output import note
+from arrears.clock import ClockError
+from arrears.engine.money import MoneyError
+from arrears.intake.rows import PortfolioError
+from arrears.ledger.cases import UnknownAccount
+from arrears.ledger.database import LedgerError
+from arrears.operations.calls import CallRefused
+from arrears.operations.check_contact import FactsError
+from arrears.operations.hold import HoldRefused
+from arrears.operations.outbox import OutboxUnusable
+from arrears.operations.pay import PaymentRefused
+from arrears.operations.services import UnknownLadder
+from arrears.operations.steer import SteeringRefused
+from arrears.operations.sweep import ClockStandsLater
+from arrears.policies.problems import PolicyError
+from arrears.rendering.errors import TemplateError
+from arrears.settings import SettingsError
+
+_ANTICIPATED = (
+    CallRefused,
+    ClockError,
+    ClockStandsLater,
+    FactsError,
+    HoldRefused,
+    LedgerError,
+    MoneyError,
+    OutboxUnusable,
+    PaymentRefused,
+    PolicyError,
+    PortfolioError,
+    SettingsError,
+    SteeringRefused,
+    TemplateError,
+    UnknownAccount,
+    UnknownLadder,
+)
+
+app = typer.Typer(
+    name="arrears",
+    help="Durable, explained, never-twice escalation of past-due credit-card accounts.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+for group in (accounts, drive, people, rules):
+    group.add_to(app)
+app.add_typer(ladders.app, name="ladder")
+app.add_typer(people.calls, name="calls")
+
+
+class _Interrupted(BaseException):
+    """Ctrl-C. Typer would turn a KeyboardInterrupt into a bare `Aborted`."""
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise _Interrupted
+
+
+def main() -> None:
+    """Run one command; what it refuses or fails at is told in one line, never in a traceback."""
+    signal.signal(signal.SIGINT, _interrupt)
+    try:
+        app()
+    except _ANTICIPATED as error:
+        _leave(str(error))
+    except SQLAlchemyError as error:
+        origin = getattr(error, "orig", None) or error
+        _leave(f"the ledger failed: {str(origin).strip().splitlines()[0]}")
+    except OSError as error:
+        _leave(f"{error.filename or 'a file'}: {error.strerror or type(error).__name__}")
+    except _Interrupted:
+        _leave("interrupted; what was done is recorded, run the same command again to go on")
+    except Exception as error:
+        if os.environ.get("ARREARS_DEBUG"):
+            raise
+        _leave(f"internal error {type(error).__name__}; ARREARS_DEBUG=1 shows where")
+
+
+def _leave(message: str) -> None:
+    note(f"arrears: {message}")
+    sys.exit(1)

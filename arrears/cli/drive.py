@@ -1,0 +1,123 @@
+"""Driving by hand: advance, sweep, the kill switch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from arrears.cli.accounts import Json
+from arrears.cli.output import note, print_json, progress, say
+from arrears.cli.session import opened, when, who
+from arrears.clock import iso
+from arrears.operations import brakes
+from arrears.operations.brakes import Budget
+from arrears.operations.outbox import require_outbox
+from arrears.operations.preview import as_line, preview
+from arrears.operations.rehearse import rehearse
+from arrears.operations.services import ledger_clock
+from arrears.operations.sweep import Swept, catch_up
+from arrears.operations.sweep import sweep as sweep_due
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this group's commands."""
+    app.command()(advance)
+    app.command()(sweep)
+    app.command()(stop)
+    app.command()(start)
+
+
+def advance(
+    until: Annotated[str | None, typer.Option("--until", metavar="WHEN", help="Default: now.")] = None,
+    live: Annotated[bool, typer.Option("--live", help="Text for real, if Twilio is configured.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count effects by channel; change nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Drive the ledger on a virtual clock from its last instant, jumping from due time to due time."""
+    moment = when(until)
+    with opened(live=live) as services:
+        target = moment or services.clock.now()
+        if dry_run:
+            _say_counts(rehearse(services, target, who=who()), json=json)
+            return
+        require_outbox(services.settings)
+        with progress() as bar:
+            task = bar.add_task("advancing", total=None, says="")
+
+            def show(at: datetime, swept: Swept) -> None:
+                bar.update(task, says=f"{at:%Y-%m-%d %H:%M} UTC, {swept.effects:,} effects")
+
+            budget = Budget(services.settings.most_effects_per_run)
+            swept = catch_up(services, target, who=who(), budget=budget, progress=show)
+        _say(swept, iso(ledger_clock(services).now()), json=json)
+
+
+def sweep(
+    limit: Annotated[int, typer.Option(help="Most accounts to look at.")] = 10_000,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count effects by channel; change nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Advance whatever is due now, once, without Prefect."""
+    with opened() as services:
+        if dry_run:
+            _say_counts(preview(services, limit=limit), json=json)
+            return
+        require_outbox(services.settings)
+        with progress() as bar:
+            task = bar.add_task("sweeping", total=None, says="")
+            swept = sweep_due(
+                services,
+                who=who(),
+                budget=Budget(services.settings.most_effects_per_run),
+                limit=limit,
+                progress=lambda done, total: bar.update(task, completed=done, total=total, says=f"{done:,}/{total:,}"),
+            )
+        _say(swept, iso(services.clock.now()), json=json)
+
+
+def _say(swept: Swept, at: str, *, json: bool) -> None:
+    document: dict[str, Any] = {
+        "accounts": swept.looked_at,
+        "effects": swept.effects,
+        "by_channel": dict(swept.by_channel),
+        "closed": swept.closed,
+        "failed": swept.failed,
+        "braked": swept.braked,
+        "as_of": at,
+    }
+    if json:
+        print_json(document)
+    else:
+        by_channel = as_line(swept.by_channel) if swept.effects else "none"
+        say(f"as of {at}: {swept.effects:,} effects ({by_channel}), {swept.closed:,} cases closed")
+    if swept.braked:
+        note(f"not everything went out: {swept.braked}")
+    if swept.failed:
+        note(f"{len(swept.failed)} accounts failed and will be tried again: {', '.join(swept.failed[:10])}")
+        raise typer.Exit(1)
+
+
+def _say_counts(counts: Counter[str], *, json: bool) -> None:
+    if json:
+        print_json({"dry_run": True, "by_channel": dict(counts)})
+    else:
+        say(f"dry run: {as_line(counts)}")
+
+
+def stop(why: Annotated[str, typer.Option("--why", help="Kept, and shown to whoever asks.")]) -> None:
+    """Pull the kill switch: no driver makes another contact until `arrears start`."""
+    with opened(live=False) as services:
+        clock = ledger_clock(services)
+        brakes.stop(services.ledger, why=why, who=who(), at=clock.now(), wall=clock.wall())
+    say("stopped: nothing goes out until `arrears start`")
+
+
+def start() -> None:
+    """Release the kill switch."""
+    with opened(live=False) as services:
+        clock = ledger_clock(services)
+        was_stopped = brakes.start(services.ledger, who=who(), at=clock.now(), wall=clock.wall())
+    say("started" if was_stopped else "was not stopped")

@@ -1,0 +1,184 @@
+"""What people decide and report: payments, holds, approvals, calls, settlements."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from arrears.cli.accounts import At, Json
+from arrears.cli.output import note, print_json, print_table, say
+from arrears.cli.session import nudge, opened, when, who
+from arrears.engine.vocabulary import Disposition
+from arrears.operations import calls as call_operations
+from arrears.operations import hold as hold_operations
+from arrears.operations import pay as pay_operations
+from arrears.operations import steer
+from arrears.operations.call_queue import open_tasks
+from arrears.operations.review import waiting_for_people
+from arrears.operations.services import instant
+
+Account = Annotated[str, typer.Argument(metavar="ACCOUNT")]
+calls = typer.Typer(help="The call queue.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this group's commands."""
+    for command in (pay, hold, release, approve, resume, halt, settle, review):
+        app.command()(command)
+
+
+def pay(
+    account: Account,
+    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="Decimal, in the account's currency.")],
+    reference: Annotated[str, typer.Option("--reference", metavar="REF", help="Posted once per reference.")],
+    at: At = None,
+) -> None:
+    """Post a payment. One that clears what is past due closes the case at once."""
+    moment = when(at)
+    with opened(live=False) as services:
+        posted = pay_operations.pay(
+            services,
+            account,
+            amount,
+            reference=reference,
+            at=instant(services, moment),
+            source="cli",
+            who=who(),
+        )
+        if posted.new:
+            nudge(services, account)
+    said = "posted" if posted.new else "was posted before; nothing changed"
+    say(f"{account}: payment {reference} {said}{'; case closed' if posted.new and posted.closed else ''}")
+
+
+def hold(
+    account: Account,
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="Such as DISPUTE_OPEN; a wrong one lists all.")],
+    until: Annotated[str | None, typer.Option("--until", metavar="DATE", help="Default: until released.")] = None,
+    channel: Annotated[str | None, typer.Option("--channel", help="Only this channel, for opt-outs.")] = None,
+    at: At = None,
+) -> None:
+    """Place a hold: nothing it forbids goes out from now on."""
+    moment, end = when(at), when(until)
+    with opened(live=False) as services:
+        start = instant(services, moment)
+        new = hold_operations.hold(services, account, kind, at=start, until=end, channel=channel, who=who())
+        if new:
+            nudge(services, account)
+    say(f"{account}: {'held' if new else 'was held already'}: {kind.upper()}")
+
+
+def release(account: Account, kind: Annotated[str, typer.Argument(metavar="KIND")], at: At = None) -> None:
+    """Release every open hold of a kind."""
+    moment = when(at)
+    with opened(live=False) as services:
+        count = hold_operations.release(services, account, kind, at=instant(services, moment), who=who())
+        nudge(services, account)
+    say(f"{account}: released {count} × {kind.upper()}")
+
+
+def approve(
+    account: Account,
+    rung: Annotated[str, typer.Argument(metavar="RUNG")],
+    by: Annotated[str, typer.Option("--by", metavar="NAME", help="The person who approves.")],
+    at: At = None,
+) -> None:
+    """Give the approval a rung asks for."""
+    moment = when(at)
+    with opened(live=False) as services:
+        new = steer.approve(services, account, rung, by=by, at=instant(services, moment))
+        nudge(services, account)
+    say(f"{account}: {rung} {'approved' if new else 'was approved before'} by {by}")
+
+
+def resume(account: Account) -> None:
+    """Let a halted case go on; a timeline that was cancelled gets a successor."""
+    with opened(live=False) as services:
+        case = steer.resume(services, account, who=who(), at=instant(services, None))
+        if case.driver == "timeline":
+            _restart(account)
+    say(f"{account}: resumed")
+
+
+def _restart(account: str) -> None:
+    from arrears.orchestration.at_work import services
+    from arrears.orchestration.timelines import PrefectUnreachable, revive
+
+    try:
+        revive(services(), [account], restart_cancelled=True)
+    except PrefectUnreachable as error:
+        note(f"resumed; its timeline could not be started ({error}), the next sweep will see to it")
+
+
+def halt(account: Account, why: Annotated[str, typer.Option("--why")]) -> None:
+    """Stop one case until `arrears resume`."""
+    with opened(live=False) as services:
+        new = steer.halt(services, account, why=why, who=who(), at=instant(services, None))
+    say(f"{account}: {'halted' if new else 'was halted or closed already'}")
+
+
+def settle(
+    account: Account,
+    rung: Annotated[str, typer.Argument(metavar="RUNG")],
+    how: Annotated[steer.Settlement, typer.Argument(help="done, again or skip")],
+    by: Annotated[str, typer.Option("--by", metavar="NAME")],
+    why: Annotated[str, typer.Option("--why", help="What the person knows.")],
+) -> None:
+    """Settle a step that is unknown, failed or skipped, by a person's word."""
+    with opened(live=False) as services:
+        status = steer.settle(services, account, rung, how, by=by, why=why, at=instant(services, None))
+        nudge(services, account)
+    say(f"{account}: {rung} is {status}")
+
+
+def review(json: Json = False) -> None:
+    """What waits for a person, and the command that moves it."""
+    with opened(live=False) as services:
+        waiting = waiting_for_people(services)
+    if json:
+        print_json([asdict(item) for item in waiting])
+        return
+    columns = ["account", "rung", "why", "what to do"]
+    print_table("waits for a person", columns, [(w.account_id, w.rung, w.reason, w.do) for w in waiting])
+
+
+@calls.command("list")
+def list_calls(
+    limit: Annotated[int, typer.Option()] = 50,
+    json: Json = False,
+) -> None:
+    """Open call tasks, most pressing first."""
+    with opened(live=False) as services:
+        tasks = open_tasks(services.ledger, limit=limit)
+    if json:
+        print_json(
+            [
+                task.model_dump(mode="json", include={"key", "account_id", "number", "zone", "priority", "script"})
+                | {"best": f"{task.best_from}-{task.best_to}"}
+                for task in tasks
+            ]
+        )
+        return
+    print_table(
+        "call list",
+        ["account", "number", "best local hours", "priority", "task"],
+        [(t.account_id, t.number, f"{t.best_from}-{t.best_to} {t.zone}", t.priority, t.key) for t in tasks],
+    )
+
+
+@calls.command("outcome")
+def call_outcome(
+    account: Account,
+    disposition: Annotated[Disposition, typer.Argument()],
+    by: Annotated[str, typer.Option("--by", metavar="NAME")],
+    text: Annotated[str, typer.Option("--note")] = "",
+    at: At = None,
+) -> None:
+    """Record what came of the account's open call task."""
+    moment = when(at)
+    with opened(live=False) as services:
+        call_operations.record_call(services, account, disposition, by=by, note=text, at=instant(services, moment))
+        nudge(services, account)
+    say(f"{account}: {disposition}")

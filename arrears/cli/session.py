@@ -1,0 +1,58 @@
+"""What every command shares: opened services, who is at the terminal, and the nudge to a timeline."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import datetime
+
+import typer
+
+from arrears.cli.output import note
+from arrears.clock import ClockError, parse_instant
+from arrears.ledger.cases import read_case_file
+from arrears.operations.services import Services, open_services
+from arrears.settings import read_settings
+
+
+@contextmanager
+def opened(*, live: bool = True) -> Generator[Services]:
+    """The services of this deployment, closed afterwards."""
+    services = open_services(read_settings(), live=live)
+    try:
+        yield services
+    finally:
+        services.close()
+
+
+def who() -> str:
+    """The person at the terminal, for the event log."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):
+        return "cli"
+
+
+def when(text: str | None) -> datetime | None:
+    """An `--at` option's instant; wrong usage (exit 2) when it is none."""
+    if text is None:
+        return None
+    try:
+        return parse_instant(text)
+    except ClockError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def nudge(services: Services, account_id: str) -> None:
+    """Wake the account's timeline if it has one; the sweep makes good what cannot be woken now."""
+    with services.ledger.read() as session:
+        if read_case_file(session, account_id).case.flow_run_id is None:
+            return
+    # Importing Prefect takes seconds; most commands on most ledgers never need it.
+    from arrears.orchestration.timelines import PrefectUnreachable, wake
+
+    try:
+        wake(services, account_id)
+    except PrefectUnreachable as error:
+        note(f"recorded; its timeline could not be woken ({error}), the next sweep will see to it")

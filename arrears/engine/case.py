@@ -1,0 +1,59 @@
+"""Frozen snapshots of one case: everything `decide` may know, and nothing it can change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from arrears.engine.money import Money
+from arrears.engine.vocabulary import CaseStatus, ChannelName, Disposition, StepStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One attempt at one rung.
+
+    `at`: when it was intended or settled. `not_before`: a planned step the gate deferred. `needs_person`:
+    the gate sent it to review.
+    """
+
+    rung: str
+    attempt: int
+    channel: ChannelName
+    status: StepStatus
+    at: datetime | None = None
+    not_before: datetime | None = None
+    needs_person: bool = False
+    disposition: Disposition | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """Why nothing may go on for now: the holds that say so, and when the last of them ends if it does."""
+
+    reason: str
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One delinquency episode of one account, as of the moment it was read.
+
+    `zone` is the account's first plausible IANA zone: days past due and preferred local times count
+    there. `limitation_ends` is the first day on which the claim is time-barred.
+    """
+
+    account_id: str
+    due_date: date
+    amount_due: Money
+    balance: Money
+    zone: str
+    status: CaseStatus = CaseStatus.DELINQUENT
+    steps: tuple[Step, ...] = ()
+    approvals: frozenset[str] = frozenset()
+    suspension: Suspension | None = None
+    halted_why: str = ""
+    outcome: str = ""
+    last_payment_at: datetime | None = None
+    limitation_ends: date | None = None

@@ -1,0 +1,60 @@
+"""Which holds stand in the way of a contact, and which make the whole case stand still."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from arrears.engine.case import Suspension
+from arrears.engine.contact.facts import ContactChannel, Facts, Hold
+from arrears.engine.contact.rules import HoldRule, Rulebook
+from arrears.engine.vocabulary import Party
+
+
+def blocking_holds(
+    channel: ContactChannel, actor: Party, rulebook: Rulebook, facts: Facts, *, now: datetime
+) -> tuple[tuple[Hold, HoldRule], ...]:
+    """Holds in force at `now` that forbid `channel` to `actor`, each with the rule that gives it force."""
+    return tuple(
+        (hold, rule)
+        for hold, rule in _in_force(actor, rulebook, facts, now)
+        if rule.everything
+        or (hold.channel is channel if rule.own_channel and hold.channel else channel in rule.channels)
+    )
+
+
+def suspension(actor: Party, rulebook: Rulebook, facts: Facts, *, now: datetime) -> Suspension | None:
+    """Why the whole case stands still at `now`, and until when if every such hold has an end."""
+    ends: list[datetime | None] = []
+    kinds: list[str] = []
+    for hold, rule in _in_force(actor, rulebook, facts, now):
+        if rule.everything:
+            kinds.append(f"{hold.kind} ({rule.id})")
+            ends.append(_end(hold, rule))
+    if not kinds:
+        return None
+    known = [end for end in ends if end is not None]
+    return Suspension(", ".join(dict.fromkeys(kinds)), max(known) if len(known) == len(ends) else None)
+
+
+def _in_force(actor: Party, rulebook: Rulebook, facts: Facts, now: datetime) -> Iterator[tuple[Hold, HoldRule]]:
+    if not facts.holds:
+        return
+    for pack in rulebook.matching(facts.jurisdictions) or rulebook.house_only():
+        for rule in pack.holds:
+            if actor not in rule.applies_to:
+                continue
+            for hold in facts.holds:
+                if hold.kind == rule.kind and hold.since <= now and not _over(hold, rule, now):
+                    yield hold, rule
+
+
+def _end(hold: Hold, rule: HoldRule) -> datetime | None:
+    if hold.until is not None:
+        return hold.until
+    return hold.since + timedelta(days=rule.days) if rule.days is not None else None
+
+
+def _over(hold: Hold, rule: HoldRule, now: datetime) -> bool:
+    end = _end(hold, rule)
+    return end is not None and end <= now

@@ -1,0 +1,297 @@
+"""What is next for a case: the one decision both drivers make.
+
+`decide` is pure and total. It never looks at contact law (the gate does) but knows what the gate said
+about planned steps, so that a deferred rung waits and a reviewed one stays with a person.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import assert_never
+
+from arrears.engine.case import Case, Step
+from arrears.engine.delinquency import at_local, days_later, local_date
+from arrears.engine.ladder import (
+    AfterDone,
+    AnyOf,
+    Approved,
+    BalanceAtLeast,
+    ContactsWithoutPayment,
+    DaysPastDue,
+    Ladder,
+    Late,
+    NotTimeBarred,
+    Requirement,
+    Rung,
+    UnreachedCalls,
+)
+from arrears.engine.vocabulary import CaseStatus, ChannelName, Stage, StepStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Perform:
+    """Make this attempt now (if the gate agrees); it fell due at `due_at`."""
+
+    rung: Rung
+    attempt: int
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Record that this attempt is passed over, and why; then decide again."""
+
+    rung: Rung
+    attempt: int
+    due_at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do before `until`; None means that only an event or a person can move the case on."""
+
+    until: datetime | None
+    reason: str
+    rung: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The episode is over."""
+
+    outcome: str
+
+
+Decision = Perform | Skip | Wait | Close
+
+
+@dataclass(slots=True)
+class _Climb:
+    """How far one rung has come: its open attempt if there is one, else the last settled.
+
+    Mutable while `_climbs` gathers it, for speed; nobody changes it afterwards.
+    """
+
+    attempts: int = 0
+    last: Step | None = None
+    open: Step | None = None
+    done_at: datetime | None = None
+    ended: bool = False
+
+
+_UNTOUCHED = _Climb()
+
+
+@dataclass(frozen=True, slots=True)
+class _Blocked:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Never:
+    reason: str
+
+
+_Readiness = datetime | _Blocked | _Never
+_LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
+
+
+def decide(case: Case, ladder: Ladder, *, now: datetime) -> Decision:
+    """The next thing to do for `case` on `ladder` at `now` (aware UTC)."""
+    if case.status is CaseStatus.CLOSED:
+        return Close(case.outcome)
+    if case.amount_due.amount <= 0:
+        return Close("paid" if case.balance.amount <= 0 else "cured")
+    if case.status is CaseStatus.HALTED:
+        return Wait(None, f"halted: {case.halted_why}")
+    if case.suspension is not None:
+        return Wait(case.suspension.until, f"held: {case.suspension.reason}")
+
+    under_way = [step.rung for step in case.steps if step.status is StepStatus.INTENDED]
+    if under_way:
+        return Wait(None, f"{min(under_way)} is being carried out", min(under_way))
+
+    climbs, last_contact = _climbs(case, ladder)
+    dues = [_due_at(rung, climbs, case) for rung in ladder.rungs]
+    spaced = last_contact + timedelta(hours=ladder.hours_between_contacts) if last_contact else _LONG_AGO
+
+    best: tuple[datetime, datetime, int] | None = None
+    blocked: tuple[str, str] | None = None
+    today = local_date(now, case.zone)
+    for place, rung in enumerate(ladder.rungs):
+        climb = climbs.get(rung.name, _UNTOUCHED)
+        if climb.ended:
+            continue
+        due = dues[place]
+        attempt = climb.open.attempt if climb.open else climb.attempts + 1
+        if rung.until_dpd is not None and (today - case.due_date).days >= rung.until_dpd:
+            if climb.attempts and not climb.open:
+                continue
+            return Skip(rung, attempt, due or now, f"its time ended at {rung.until_dpd} days past due")
+        if due is None:
+            blocked = blocked or (rung.name, _why_not_due(rung))
+            continue
+        if due <= now and (successor := _superseded_by(place, ladder, dues, now)) is not None:
+            if rung.late is Late.ASK:
+                if rung.name not in case.approvals:
+                    blocked = blocked or (rung.name, f"{rung.name} is late; a person must approve it")
+                    continue
+            else:
+                verb = "merged into" if rung.late is Late.MERGE else "passed over for"
+                return Skip(rung, attempt, due, f"its moment passed; {verb} {successor}")
+        ready = _ready_at(rung, climb, climbs, case, now, due)
+        if not isinstance(ready, datetime) and due > now:
+            ready = due  # judged when it is due: by then the reason may be gone
+        if isinstance(ready, _Never):
+            return Skip(rung, attempt, due, ready.reason)
+        if isinstance(ready, _Blocked):
+            blocked = blocked or (rung.name, ready.reason)
+            continue
+        eligible = max(due, ready)
+        if rung.channel.reaches_the_holder and spaced > eligible:
+            eligible = spaced
+        if climb.open and climb.open.not_before and climb.open.not_before > eligible:
+            eligible = climb.open.not_before
+        candidate = (max(eligible, now), due, place)
+        if best is None or candidate < best:
+            best = candidate
+
+    if best is not None:
+        eligible, due, place = best
+        rung = ladder.rungs[place]
+        climb = climbs.get(rung.name, _UNTOUCHED)
+        if eligible <= now:
+            return Perform(rung, climb.open.attempt if climb.open else climb.attempts + 1, due)
+        # What stands still must not hide behind what only waits its turn.
+        also = f"; {blocked[1]}" if blocked else ""
+        return Wait(eligible, f"until {rung.name}{also}", rung.name)
+    if blocked is not None:
+        return Wait(None, blocked[1], blocked[0])
+    return Close("referred" if _reached(climbs, ladder, Stage.LEGAL) else "ladder exhausted")
+
+
+def _climbs(case: Case, ladder: Ladder) -> tuple[dict[str, _Climb], datetime | None]:
+    """Progress by rung, and the instant of the last contact with the holder."""
+    climbs: dict[str, _Climb] = {}
+    last_contact: datetime | None = None
+    by_name = ladder.by_name
+    for step in case.steps:
+        status, at = step.status, step.at
+        went_out = status is StepStatus.DONE or status is StepStatus.UNKNOWN
+        if went_out and at and (last_contact is None or at > last_contact) and step.channel.reaches_the_holder:
+            last_contact = at
+        rung = by_name.get(step.rung)
+        if rung is None:
+            continue
+        climb = climbs.get(step.rung)
+        if climb is None:
+            climb = climbs[step.rung] = _Climb()
+        if status is StepStatus.PLANNED or status is StepStatus.INTENDED:
+            climb.open = step
+            climb.attempts = max(climb.attempts, step.attempt - 1)
+            continue
+        climb.open, climb.last = None, step
+        climb.attempts = max(climb.attempts, step.attempt)
+        if status is StepStatus.DONE:
+            climb.done_at = at
+        if climb.attempts >= rung.attempts.most or (step.disposition and step.disposition in rung.ends_on):
+            climb.ended = True
+    return climbs, last_contact
+
+
+def _due_at(rung: Rung, climbs: dict[str, _Climb], case: Case) -> datetime | None:
+    """When the rung's next attempt falls due by the ladder; None while the rung it follows is not done."""
+    climb = climbs.get(rung.name, _UNTOUCHED)
+    if climb.last is not None and climb.last.at is not None and climb.attempts and not climb.ended:
+        return days_later(climb.last.at, rung.attempts.days_apart, rung.due.at, case.zone)
+    if isinstance(rung.due, DaysPastDue):
+        return at_local(case.due_date + timedelta(days=rung.due.days), rung.due.at, case.zone)
+    before = climbs.get(rung.due.rung, _UNTOUCHED)
+    if before.done_at is None:
+        return None
+    return days_later(before.done_at, rung.due.days, rung.due.at, case.zone)
+
+
+def _why_not_due(rung: Rung) -> str:
+    assert not isinstance(rung.due, DaysPastDue)
+    return f"{rung.name} follows {rung.due.rung}, which is not done"
+
+
+def _superseded_by(place: int, ladder: Ladder, dues: list[datetime | None], now: datetime) -> str | None:
+    """The later rung that fits better by now, if the rung's lateness matters."""
+    rung = ladder.rungs[place]
+    if rung.late is Late.GO:
+        return None
+    successor = None
+    for later, due in zip(ladder.rungs[place + 1 :], dues[place + 1 :], strict=True):
+        if due is not None and due <= now and (rung.late is not Late.MERGE or later.stage is rung.stage):
+            successor = later.name
+    return successor
+
+
+def _ready_at(
+    rung: Rung, climb: _Climb, climbs: dict[str, _Climb], case: Case, now: datetime, due: datetime
+) -> _Readiness:
+    """When everything the rung requires is there: an instant, or what stands in the way."""
+    if climb.open and climb.open.needs_person and rung.name not in case.approvals:
+        return _Blocked(f"{rung.name} needs a person: {climb.open.reason}")
+    ready = _LONG_AGO
+    for requirement in rung.requires:
+        if due > now and not isinstance(requirement, AfterDone):
+            continue  # of what is not due yet, only the dates matter
+        answer = _answer(requirement, rung, climbs, case, now)
+        if not isinstance(answer, datetime):
+            return answer
+        ready = max(ready, answer)
+    return ready
+
+
+def _answer(requirement: Requirement, rung: Rung, climbs: dict[str, _Climb], case: Case, now: datetime) -> _Readiness:
+    match requirement:
+        case AfterDone(name, days):
+            done_at = climbs.get(name, _UNTOUCHED).done_at
+            if done_at is None:
+                return _Blocked(f"{rung.name} needs {name}, which is not done")
+            return days_later(done_at, days, rung.due.at, case.zone) if days else done_at
+        case ContactsWithoutPayment(least):
+            paid = case.last_payment_at or _LONG_AGO
+            made = 0
+            for step in case.steps:
+                if step.status is StepStatus.DONE and step.channel.reaches_the_holder and (step.at or paid) > paid:
+                    made += 1
+            return _LONG_AGO if made >= least else _Blocked(f"{rung.name} needs {least} contacts without a payment")
+        case UnreachedCalls(least):
+            calls = [s for s in case.steps if s.channel is ChannelName.CALL and s.status is StepStatus.DONE]
+            reached = any(s.disposition and s.disposition.reached_the_holder for s in calls)
+            if len(calls) >= least and not reached:
+                return _LONG_AGO
+            return _Blocked(f"{rung.name} needs {least} calls without reaching the holder")
+        case BalanceAtLeast(least):
+            floor = least.get(case.balance.currency)
+            if floor is None or case.balance < floor:
+                return _Never(f"the balance is below what {rung.name} is worth")
+            return _LONG_AGO
+        case NotTimeBarred():
+            if case.limitation_ends is None:
+                return _Blocked(f"{rung.name} needs a known limitation period")
+            if local_date(now, case.zone) >= case.limitation_ends:
+                return _Never(f"the claim is time-barred since {case.limitation_ends}")
+            return _LONG_AGO
+        case Approved():
+            approved = rung.name in case.approvals
+            return _LONG_AGO if approved else _Blocked(f"{rung.name} waits for a person's approval")
+        case AnyOf(options):
+            answers = [_answer(option, rung, climbs, case, now) for option in options]
+            instants = [answer for answer in answers if isinstance(answer, datetime)]
+            if instants:
+                return min(instants)
+            reasons = " or ".join(a.reason for a in answers if not isinstance(a, datetime))
+            return _Blocked(reasons)
+        case _:
+            assert_never(requirement)
+
+
+def _reached(climbs: dict[str, _Climb], ladder: Ladder, stage: Stage) -> bool:
+    return any(rung.stage is stage and climbs.get(rung.name, _UNTOUCHED).done_at for rung in ladder.rungs)

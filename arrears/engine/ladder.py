@@ -1,0 +1,141 @@
+"""The ladder: which rungs there are, when each is due, and what it needs before it may go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import time
+from enum import StrEnum
+from functools import cached_property
+
+from arrears.engine.money import Money
+from arrears.engine.vocabulary import ChannelName, Disposition, Stage
+
+
+class Late(StrEnum):
+    """What becomes of a rung whose moment has passed because nobody was awake.
+
+    skip: dropped once any later rung is due. merge: dropped once a later rung of its stage is due,
+    which speaks for both. go: goes late, at the ladder's distances. ask: waits for a person's approval.
+    """
+
+    SKIP = "skip"
+    MERGE = "merge"
+    GO = "go"
+    ASK = "ask"
+
+
+@dataclass(frozen=True, slots=True)
+class DaysPastDue:
+    """Due `days` after the due date (due date = day 0), at local time `at`."""
+
+    days: int
+    at: time
+
+
+@dataclass(frozen=True, slots=True)
+class DaysAfter:
+    """Due `days` after another rung was done, at local time `at`."""
+
+    rung: str
+    days: int
+    at: time
+
+
+Due = DaysPastDue | DaysAfter
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """At most `most` attempts, each `days_apart` calendar days after the last."""
+
+    most: int = 1
+    days_apart: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AfterDone:
+    """Another rung must be done, at least `days` days ago."""
+
+    rung: str
+    days: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ContactsWithoutPayment:
+    """Collection failed repeatedly: this many contacts since the last payment."""
+
+    least: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnreachedCalls:
+    """The holder is out of touch: this many call attempts and never a right-party contact."""
+
+    least: int
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceAtLeast:
+    """The balance is worth it. A currency that is not listed never is."""
+
+    least: Mapping[str, Money]
+
+
+@dataclass(frozen=True, slots=True)
+class NotTimeBarred:
+    """The limitation period has not run out; unknown counts as run out until a person says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """A named person has approved this rung for this case."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one of several."""
+
+    options: tuple[Requirement, ...]
+
+
+Requirement = AfterDone | ContactsWithoutPayment | UnreachedCalls | BalanceAtLeast | NotTimeBarred | Approved | AnyOf
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One step of the ladder; `until_dpd` is the day past due from which it is no longer made."""
+
+    name: str
+    stage: Stage
+    channel: ChannelName
+    template: str
+    due: Due
+    late: Late
+    attempts: Attempts = Attempts()
+    until_dpd: int | None = None
+    ends_on: frozenset[Disposition] = frozenset()
+    requires: tuple[Requirement, ...] = ()
+    purpose: str = "payment_reminder"
+    agency: str = ""
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """A named, versioned policy of rungs in order; `hours_between_contacts` holds across channels."""
+
+    name: str
+    version: int
+    hours_between_contacts: int
+    rungs: tuple[Rung, ...]
+    description: str = ""
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Rung]:
+        """Rungs by name."""
+        return {rung.name: rung for rung in self.rungs}
+
+    @property
+    def id(self) -> str:
+        """`card-standard@1`."""
+        return f"{self.name}@{self.version}"

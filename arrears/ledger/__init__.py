@@ -1,0 +1,1 @@
+"""The truth: sessions, schema, snapshots, and who owns an intent."""

@@ -1,0 +1,189 @@
+"""From rows to the engine's frozen snapshots, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+
+from sqlalchemy import String, bindparam
+from sqlalchemy.orm import defer
+from sqlmodel import Session, col, desc, select
+
+import models
+from arrears.engine.case import Case, Step, Suspension
+from arrears.engine.contact.facts import (
+    Consent,
+    ContactChannel,
+    Facts,
+    Hold,
+    PastContact,
+    contact_channel,
+)
+from arrears.engine.money import Money
+from arrears.engine.vocabulary import CaseStatus, ChannelName, Disposition, Party, StepStatus
+
+
+class UnknownAccount(LookupError):
+    """The ledger has no such account, or none with a case."""
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(f"account {account_id!r} is not in the ledger")
+
+
+class NoCase(UnknownAccount):
+    """The account is known and was never past due."""
+
+    def __init__(self, account_id: str) -> None:
+        LookupError.__init__(self, f"account {account_id!r} has no case: it was never past due")
+
+
+@dataclass(slots=True)
+class CaseFile:
+    """Everything the ledger knows about one case, read together: rows to change, facts to decide on."""
+
+    account: models.Account
+    case: models.Case
+    steps: list[models.Step]
+    approvals: dict[str, models.Approval]
+    holds: list[models.Hold]
+    payments: list[models.Payment]
+
+    @property
+    def last_payment_at(self) -> datetime | None:
+        """The last payment we know of: posted here, or reported by the lender when the account came in."""
+        if self.payments:
+            return max(payment.paid_at for payment in self.payments)
+        paid_on = self.account.last_payment_on
+        return datetime.combine(paid_on, time(0), tzinfo=UTC) if paid_on else None
+
+    @property
+    def actor(self) -> Party:
+        """The bank speaks until the account is placed; whoever it is placed with speaks afterwards."""
+        placed = any(ChannelName(s.channel) is ChannelName.AGENCY and s.status == StepStatus.DONE for s in self.steps)
+        return Party.THIRD if placed else Party.FIRST
+
+    @property
+    def zone(self) -> str:
+        """The zone in which this account's days are counted."""
+        return self.account.zones[0] if self.account.zones else ""
+
+    def step(self, rung: str, attempt: int) -> models.Step | None:
+        """The row of one attempt, if it exists."""
+        return next((s for s in self.steps if s.rung == rung and s.attempt == attempt), None)
+
+    def snapshot(self, *, suspension: Suspension | None, limitation_ends: date | None) -> Case:
+        """What `decide` sees."""
+        account, case = self.account, self.case
+        status = CaseStatus(case.status)
+        return Case(
+            account_id=account.id,
+            due_date=case.due_date,
+            amount_due=Money(account.amount_due, account.currency),
+            balance=Money(account.balance, account.currency),
+            zone=self.zone,
+            # `held` is what a suspension looks like from outside; decide is given the suspension itself.
+            status=CaseStatus.DELINQUENT if status is CaseStatus.HELD else status,
+            steps=tuple(_step(step) for step in self.steps),
+            approvals=frozenset(self.approvals),
+            suspension=suspension,
+            halted_why=case.halted_why,
+            outcome=case.outcome,
+            last_payment_at=self.last_payment_at,
+            limitation_ends=limitation_ends,
+        )
+
+    def facts(self, *, rung: str | None = None) -> Facts:
+        """What the gate sees; with `rung`, whether a person approved that very contact."""
+        return Facts(
+            jurisdictions=self.account.jurisdictions,
+            zones=tuple(self.account.zones),
+            holds=tuple(_hold(row) for row in self.holds),
+            history=tuple(_past(step) for step in self.steps if _counts(step)),
+            consents=_NO_CONSENTS,
+            approved=rung in self.approvals,
+        )
+
+
+_NO_CONSENTS: tuple[Consent, ...] = ()
+
+
+# Built once: putting a statement together costs more than running it.
+_ACCOUNT_ID = bindparam("account_id", type_=String)
+_CASE_ID = bindparam("case_id", type_=String)
+_CASE = (
+    select(models.Case, models.Account)
+    .join(models.Account, col(models.Account.id) == col(models.Case.account_id))
+    .where(models.Case.account_id == _ACCOUNT_ID)
+    .order_by(desc(models.Case.opened_at))
+    .limit(1)
+    .execution_options(populate_existing=True)
+)
+_CASE_LOCKED = _CASE.with_for_update()
+_STEPS = (
+    select(models.Step)
+    .where(models.Step.case_id == _CASE_ID)
+    .order_by(col(models.Step.id))
+    # Only evidence and explanations need the verdict's text.
+    .options(defer(models.Step.verdict))  # pyright: ignore[reportArgumentType]
+    .execution_options(populate_existing=True)
+)
+_APPROVALS = select(models.Approval).where(models.Approval.case_id == _CASE_ID)
+_HOLDS = select(models.Hold).where(models.Hold.account_id == _ACCOUNT_ID, col(models.Hold.released_at).is_(None))
+_PAYMENTS = select(models.Payment).where(models.Payment.account_id == _ACCOUNT_ID)
+
+
+def read_case_file(session: Session, account_id: str, *, lock: bool = False) -> CaseFile:
+    """The account's current (or last) case. With `lock`, nobody else changes it in this transaction.
+
+    Raises UnknownAccount, or NoCase for an account that never was past due.
+    """
+    of_account = {"account_id": account_id}
+    found = session.exec(_CASE_LOCKED if lock else _CASE, params=of_account).first()
+    if found is None:
+        raise UnknownAccount(account_id) if session.get(models.Account, account_id) is None else NoCase(account_id)
+    case, account = found
+    of_case = {"case_id": case.id}
+    return CaseFile(
+        account=account,
+        case=case,
+        steps=list(session.exec(_STEPS, params=of_case)),
+        approvals={approval.rung: approval for approval in session.exec(_APPROVALS, params=of_case)},
+        holds=list(session.exec(_HOLDS, params=of_account)),
+        payments=list(session.exec(_PAYMENTS, params=of_account)),
+    )
+
+
+def _step(row: models.Step) -> Step:
+    return Step(
+        rung=row.rung,
+        attempt=row.attempt,
+        channel=ChannelName(row.channel),
+        status=StepStatus(row.status),
+        at=row.at,
+        not_before=row.not_before,
+        needs_person=row.needs_person,
+        disposition=Disposition(row.disposition) if row.disposition else None,
+        reason=row.reason,
+    )
+
+
+def _hold(row: models.Hold) -> Hold:
+    channel = ContactChannel(row.channel) if row.channel else None
+    return Hold(kind=row.kind, since=row.since, until=row.until, channel=channel)
+
+
+_COUNTED: frozenset[str] = frozenset({StepStatus.INTENDED, StepStatus.DONE, StepStatus.UNKNOWN})
+
+
+def _counts(step: models.Step) -> bool:
+    return step.status in _COUNTED and step.at is not None
+
+
+def _past(step: models.Step) -> PastContact:
+    assert step.at is not None
+    return PastContact(
+        channel=contact_channel(ChannelName(step.channel)),
+        at=step.at,
+        outcome=step.disposition or "",
+        number=str(step.payload.get("to", step.payload.get("number", ""))),
+    )

@@ -1,0 +1,36 @@
+"""Writes the append-only log."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session
+
+import models
+
+
+def log_event(
+    session: Session,
+    what: str,
+    *,
+    who: str,
+    at: datetime,
+    wall: datetime,
+    case: models.Case | None = None,
+    why: str = "",
+    data: dict[str, Any] | None = None,
+) -> None:
+    """Record that `who` did `what`. `data` holds ids and codes, never a name, number or balance."""
+    session.add(
+        models.Event(
+            account_id=case.account_id if case else None,
+            case_id=case.id if case else None,
+            at=at,
+            wall=wall,
+            who=who,
+            what=what,
+            why=why,
+            data=data or {},
+        )
+    )

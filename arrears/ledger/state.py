@@ -1,0 +1,31 @@
+"""Named values of the ledger itself: the kill switch, the virtual clock, the epoch of a lapse clock."""
+
+from __future__ import annotations
+
+from sqlmodel import Session
+
+import models
+
+STOPPED = "stopped"
+VIRTUAL_NOW = "virtual_now"
+LAPSE_EPOCH = "lapse_epoch"
+LAST_CANCEL_SCAN = "last_cancel_scan"
+
+
+def get(session: Session, name: str) -> str | None:
+    """The value, or None."""
+    row = session.get(models.LedgerState, name, populate_existing=True)
+    return row.value if row else None
+
+
+def put(session: Session, name: str, value: str | None) -> None:
+    """Set the value; None removes it."""
+    row = session.get(models.LedgerState, name)
+    if value is None:
+        if row is not None:
+            session.delete(row)
+    elif row is None:
+        session.add(models.LedgerState(name=name, value=value))
+    else:
+        row.value = value
+        session.add(row)

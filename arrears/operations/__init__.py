@@ -1,0 +1,1 @@
+"""One verb a file, shared by flows, command line and desk."""

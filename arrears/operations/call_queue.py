@@ -1,0 +1,77 @@
+"""The call queue in the ledger, and what collectors report back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+import models
+from arrears.channels.effect import Intent
+from arrears.ledger.database import Ledger
+
+
+class LedgerCallQueue:
+    """Call tasks as rows. A new task for an account replaces one nobody has worked."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def add(self, intent: Intent) -> None:
+        """Add the task of `intent` unless it is there; older open tasks of the account lapse."""
+        payload = intent.payload
+        with self._ledger.write() as session:
+            if session.get(models.CallTask, intent.key) is not None:
+                return
+            open_tasks = session.exec(
+                select(models.CallTask).where(
+                    models.CallTask.account_id == intent.account_id, models.CallTask.status == "open"
+                )
+            ).all()
+            for task in open_tasks:
+                task.status = "lapsed"
+                session.add(task)
+            session.add(
+                models.CallTask(
+                    key=intent.key,
+                    account_id=intent.account_id,
+                    rung=intent.rung,
+                    attempt=intent.attempt,
+                    number=payload["number"],
+                    script=payload["script"],
+                    zone=payload["zone"],
+                    best_from=payload["best_from"],
+                    best_to=payload["best_to"],
+                    priority=payload["priority"],
+                    created_at=intent.at,
+                )
+            )
+
+    def has(self, key: str) -> bool:
+        """Whether the task is in the queue, whatever became of it."""
+        with self._ledger.read() as session:
+            return session.get(models.CallTask, key) is not None
+
+
+def open_tasks(ledger: Ledger, *, limit: int = 100) -> list[models.CallTask]:
+    """What there is to call, most pressing first."""
+    with ledger.read() as session:
+        return list(
+            session.exec(
+                select(models.CallTask)
+                .where(models.CallTask.status == "open")
+                .order_by(col(models.CallTask.priority).desc(), col(models.CallTask.created_at))
+                .limit(limit)
+            ).all()
+        )
+
+
+def cancel_open_tasks(session: Session, account_id: str, *, at: datetime) -> None:
+    """Take an account's open call tasks out of the queue: there is no reason left to call."""
+    tasks = session.exec(
+        select(models.CallTask).where(models.CallTask.account_id == account_id, models.CallTask.status == "open")
+    ).all()
+    for task in tasks:
+        task.status = "cancelled"
+        task.worked_at = at
+        session.add(task)

@@ -1,0 +1,183 @@
+"""A portfolio file in: accounts, cases, and what each case waits for first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+
+from sqlmodel import Session, col, func, select
+
+import models
+from arrears.clock import iso
+from arrears.engine.case import Case, Step
+from arrears.engine.decide import Decision, Perform, Skip, Wait, decide
+from arrears.engine.ladder import Ladder
+from arrears.engine.money import Money
+from arrears.engine.vocabulary import CaseStatus, StepStatus
+from arrears.intake.portfolio import PortfolioRow, RejectedRow, read_portfolio, write_rejected
+from arrears.ledger import state
+from arrears.ledger.events import log_event
+from arrears.operations.services import Services, find_ladder
+
+_BATCH = 1_000
+
+
+@dataclass(slots=True)
+class Enrolment:
+    """What came of a portfolio file. `opened` lists (account, case) pairs only when asked for."""
+
+    portfolio: str
+    rows: int = 0
+    enrolled: int = 0
+    already: int = 0
+    not_past_due: int = 0
+    rejected: list[RejectedRow] = field(default_factory=list[RejectedRow])
+    rejected_path: Path | None = None
+    opened: list[str] = field(default_factory=list[str])
+    first: Counter[str] = field(default_factory=Counter[str])
+    dry_run: bool = False
+
+
+def enroll(
+    services: Services,
+    path: Path,
+    *,
+    at: datetime,
+    who: str,
+    driver: str,
+    virtual: bool = False,
+    dry_run: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Enrolment:
+    """Take every good row of `path` in, true as of `at`; refuse the bad ones by line and reason.
+
+    Idempotent by account id: an account that is known is left as it is. A thousand rows are one
+    transaction, so an interrupted run is completed by running it again. With `virtual`, an empty ledger's
+    clock starts at `at`. Raises PortfolioError when the file as a whole cannot be read.
+    """
+    result = Enrolment(portfolio=path.stem, dry_run=dry_run)
+    ladder = find_ladder(services.ladders, services.settings.ladder)
+    rows = read_portfolio(path)
+    if virtual and not dry_run:
+        _start_virtual_clock(services, at)
+    while batch := list(islice(rows, _BATCH)):
+        good = [row for row in batch if isinstance(row, PortfolioRow)]
+        result.rejected.extend(row for row in batch if isinstance(row, RejectedRow))
+        result.rows += len(batch)
+        with services.ledger.write() as session:
+            new = list(_unknown(session, good))
+            result.already += len(good) - len(new)
+            for row in new:
+                first = _first_move(row, ladder, at)
+                if isinstance(first, Perform):
+                    result.first[str(first.rung.channel)] += 1
+                if not dry_run:
+                    _open(services, session, row, first, ladder, result, at=at, who=who, driver=driver)
+            result.enrolled += len(new)
+            result.not_past_due += sum(row.amount_due.amount == 0 for row in new)
+        if progress is not None:
+            progress(result.rows)
+    if not dry_run:
+        result.rejected_path = write_rejected(path, result.rejected)
+        with services.ledger.write() as session:
+            data: dict[str, object] = {
+                "portfolio": result.portfolio,
+                "rows": result.rows,
+                "enrolled": result.enrolled,
+                "already": result.already,
+                "rejected": len(result.rejected),
+            }
+            log_event(session, "portfolio", who=who, at=at, wall=services.clock.wall(), why=path.name, data=data)
+    return result
+
+
+def _unknown(session: Session, rows: list[PortfolioRow]) -> Iterator[PortfolioRow]:
+    ids = [row.account_id for row in rows]
+    known = set(session.exec(select(models.Account.id).where(col(models.Account.id).in_(ids))).all())
+    return (row for row in rows if row.account_id not in known)
+
+
+def _open(
+    services: Services,
+    session: Session,
+    row: PortfolioRow,
+    first: Decision,
+    ladder: Ladder,
+    result: Enrolment,
+    *,
+    at: datetime,
+    who: str,
+    driver: str,
+) -> None:
+    session.add(_account(row, result.portfolio, services.settings.creditor, at))
+    if row.amount_due.amount == 0:
+        return
+    waits = first if isinstance(first, Wait) else Wait(at, "to be decided")
+    case = models.Case(
+        account_id=row.account_id,
+        status=CaseStatus.DELINQUENT,
+        due_date=row.due_date,
+        ladder=ladder.name,
+        ladder_version=ladder.version,
+        driver=driver,
+        next_due_at=waits.until,
+        next_rung=waits.rung,
+        next_reason=waits.reason,
+        opened_at=at,
+    )
+    session.add(case)
+    result.opened.append(row.account_id)
+    data: dict[str, object] = {"portfolio": result.portfolio, "line": row.line, "ladder": ladder.id, "at": iso(at)}
+    log_event(session, "enrolled", who=who, at=at, wall=services.clock.wall(), case=case, data=data)
+
+
+def _first_move(row: PortfolioRow, ladder: Ladder, at: datetime) -> Decision:
+    """What the account comes to first, past the rungs that its age already skips."""
+    zone = row.zones[0] if row.zones else ""
+    case = Case(row.account_id, row.due_date, row.amount_due, row.balance, zone)
+    while isinstance(first := decide(case, ladder, now=at), Skip):
+        step = Step(first.rung.name, first.attempt, first.rung.channel, StepStatus.SKIPPED, at=at)
+        case = replace(case, steps=(*case.steps, step))
+    return first
+
+
+def _account(row: PortfolioRow, portfolio: str, creditor: str, at: datetime) -> models.Account:
+    return models.Account(
+        id=row.account_id,
+        portfolio=portfolio,
+        name=row.name,
+        phones=[row.phone],
+        email=row.email,
+        street=row.street,
+        city=row.city,
+        region=row.region,
+        postal_code=row.postal_code,
+        country=row.country,
+        locale=row.locale,
+        zones=list(row.zones),
+        currency=row.balance.currency,
+        amount_due=row.amount_due.amount,
+        balance=row.balance.amount,
+        minimum_due=_minor(row.minimum_due),
+        due_date=row.due_date,
+        last_payment_on=row.last_payment_date,
+        last_payment_amount=_minor(row.last_payment_amount),
+        opened_on=row.opened_on,
+        creditor=row.creditor or creditor,
+        segment=row.segment,
+        enrolled_at=at,
+    )
+
+
+def _minor(money: Money | None) -> int | None:
+    return money.amount if money is not None else None
+
+
+def _start_virtual_clock(services: Services, at: datetime) -> None:
+    with services.ledger.write() as session:
+        if session.exec(select(func.count()).select_from(models.Account)).one() == 0:
+            state.put(session, state.VIRTUAL_NOW, iso(at))

@@ -1,0 +1,344 @@
+"""One locked look at a case: decide, ask the gate, and commit what follows.
+
+This is the first half of the checkpoint. Whatever comes out has been committed: an intent that is now
+ours to carry out, a step in doubt that is now ours to look up, or a standstill with its reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from sqlmodel import Session, select
+
+import models
+from arrears.channels.effect import Intent
+from arrears.clock import iso
+from arrears.engine.contact.facts import Facts, Proposal, contact_channel
+from arrears.engine.contact.gate import gate
+from arrears.engine.contact.holds import suspension
+from arrears.engine.contact.verdict import Allow, Defer, Deny, Review, Scope, Verdict
+from arrears.engine.decide import Close, Perform, Skip, Wait, decide
+from arrears.engine.ladder import Ladder, Rung
+from arrears.engine.vocabulary import CaseStatus, ChannelName, StepStatus
+from arrears.ledger.cases import CaseFile, read_case_file
+from arrears.ledger.events import log_event
+from arrears.ledger.owner import is_gone, this_process
+from arrears.ledger.references import step_reference
+from arrears.operations.brakes import Budget, braked
+from arrears.operations.close import close_case
+from arrears.operations.prepare import CannotPrepare, prepare
+from arrears.operations.services import Services
+
+# How long a brake keeps a timeline from looking again, in wall time.
+_BRAKE_PAUSE = timedelta(minutes=1)
+# How long a step that a person must unblock outside the ladder (an unknown zone) waits to be judged again.
+_JUDGE_AGAIN = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Intended:
+    """Committed and ours: carry it out."""
+
+    intent: Intent
+    channel: ChannelName
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    """Somebody's unfinished intent, now ours: look it up."""
+
+    intent: Intent
+    channel: ChannelName
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """This rung may go, but the caller asked not to intend it yet."""
+
+    rung: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standstill:
+    """Nothing to do before `until` (ledger time) or `wall_until`; both None: until something happens."""
+
+    reason: str
+    until: datetime | None = None
+    wall_until: datetime | None = None
+    rung: str | None = None
+    zone: str = ""
+    braked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The case is over."""
+
+    outcome: str
+
+
+Move = Intended | InDoubt | Ready | Standstill | Closed
+
+
+def next_move(
+    services: Services,
+    account_id: str,
+    *,
+    who: str,
+    budget: Budget,
+    intend: bool = True,
+    only: str | None = None,
+) -> Move:
+    """Bring the case as far as it goes without touching the world, in one transaction.
+
+    With `intend=False` a rung that may go is reported as Ready and nothing is intended; with `only`,
+    nothing but that rung is. Raises UnknownAccount and UnknownLadder.
+    """
+    with services.ledger.write() as session:
+        file = read_case_file(session, account_id, lock=True)
+        return look(services, session, file, who=who, budget=budget, intend=intend, only=only)
+
+
+def look(
+    services: Services,
+    session: Session,
+    file: CaseFile,
+    *,
+    who: str,
+    budget: Budget,
+    intend: bool,
+    only: str | None = None,
+) -> Move:
+    """`next_move` inside the caller's transaction."""
+    return _Desk(services, session, file, who, budget).move(intend=intend, only=only)
+
+
+@dataclass(slots=True)
+class _Desk:
+    """One case on the table, inside one transaction."""
+
+    services: Services
+    session: Session
+    file: CaseFile
+    who: str
+    budget: Budget
+
+    def move(self, *, intend: bool, only: str | None) -> Move:
+        wall = self.services.clock.wall()
+        for step in self.file.steps:
+            if step.status == StepStatus.INTENDED:
+                return self._in_flight(step, wall)
+        if self.file.case.retry_at is not None and self.file.case.retry_at > wall:
+            return Standstill(
+                self.file.case.next_reason,
+                wall_until=self.file.case.retry_at,
+                rung=self.file.case.next_rung,
+                zone=self.file.zone,
+            )
+        ladder = self.services.ladder(self.file.case.ladder, self.file.case.ladder_version)
+        while True:
+            now = self.services.clock.now()
+            match decide(self._snapshot(now), ladder, now=now):
+                case Close(outcome):
+                    close_case(self.session, self.file, outcome, who=self.who, at=now, wall=wall)
+                    return Closed(self.file.case.outcome)
+                case Skip(rung, attempt, due_at, reason):
+                    self._skip(self._planned(rung, attempt, due_at), reason, now)
+                case Wait(until, reason, rung_name):
+                    return self._stand(until, reason, rung_name, now)
+                case Perform(rung, attempt, due_at):
+                    move = self._approach(ladder, rung, attempt, due_at, now, intend=intend, only=only)
+                    if move is not None:
+                        return move
+
+    def _snapshot(self, now: datetime):
+        account, case = self.file.account, self.file.case
+        paid_on: date | None = self.file.last_payment_at.date() if self.file.last_payment_at else None
+        return self.file.snapshot(
+            suspension=suspension(self.file.actor, self.services.rulebook, self.file.facts(), now=now),
+            limitation_ends=self.services.limitation_ends(account.country, account.region, paid_on, case.due_date),
+        )
+
+    def _approach(
+        self,
+        ladder: Ladder,
+        rung: Rung,
+        attempt: int,
+        due_at: datetime,
+        now: datetime,
+        *,
+        intend: bool,
+        only: str | None,
+    ) -> Move | None:
+        """Brakes, then the gate, then the intent. None: something was recorded, decide again."""
+        if only is not None and rung.name != only:
+            return Ready(rung.name, attempt)
+        per_day = self.services.settings.most_effects_per_day
+        if brake := braked(self.session, self.budget, per_day=per_day, now=now):
+            wall_until = self.services.clock.wall() + _BRAKE_PAUSE
+            return Standstill(brake.why, brake.until, wall_until, rung=rung.name, zone=self.file.zone, braked=True)
+        facts = self.file.facts(rung=rung.name)
+        proposal = Proposal(
+            channel=contact_channel(rung.channel),
+            actor=self.file.actor,
+            purpose=rung.purpose,
+            number=self.file.account.phones[0] if self.file.account.phones else "",
+        )
+        verdict = gate(proposal, self.services.rulebook, facts, now=now)
+        step = self._planned(rung, attempt, due_at)
+        step.rules = list(verdict.rules)
+        step.verdict = _recorded(verdict, proposal, facts, self.services.rulebook.version, now)
+        match verdict:
+            case Allow():
+                return self._intend(step, rung, now) if intend else Ready(rung.name, attempt)
+            case Defer(until, rules, reason):
+                step.not_before, step.reason = until, reason
+                self._log("deferred", now, step, why=reason, rules=rules, until=iso(until))
+            case Deny(rules, reason, Scope.CONTACT) if rung.channel.reaches_the_holder:
+                self._skip(step, reason, now)
+            case Deny(rules, reason, _):
+                # Nothing replaces a placement or a referral, and a hold can end: judge it again.
+                step.not_before, step.reason = now + _JUDGE_AGAIN, reason
+                self._log("denied", now, step, why=reason, rules=rules)
+            case Review(rules, reason):
+                # An approval that did not help must not be asked for again in the same breath.
+                if facts.approved:
+                    step.not_before = now + _JUDGE_AGAIN
+                step.needs_person, step.reason = True, reason
+                self._log("review", now, step, why=reason, rules=rules)
+        self.session.add(step)
+        return None
+
+    def _intend(self, step: models.Step, rung: Rung, now: datetime) -> Move | None:
+        wall = self.services.clock.wall()
+        try:
+            step.payload = prepare(self.services, self.file, step, rung, now=now)
+        except CannotPrepare as error:
+            step.status, step.at, step.reason = StepStatus.FAILED, now, str(error)
+            self.session.add(step)
+            self._log("failed", now, step, why=step.reason)
+            return None
+        step.status, step.at, step.reason, step.needs_person = StepStatus.INTENDED, now, "", False
+        step.intended_wall = wall
+        self._claim(step, wall)
+        self.budget.spend()
+        self._log("intended", now, step, rules=tuple(step.rules))
+        return Intended(intent_of(step), ChannelName(step.channel))
+
+    def _claim(self, step: models.Step, wall: datetime) -> None:
+        step.owner = this_process()
+        step.lease_until = wall + timedelta(seconds=self.services.settings.lease_seconds)
+        self.session.add(step)
+
+    def _in_flight(self, step: models.Step, wall: datetime) -> Move:
+        """An intent without an outcome: leave it to its owner, or take it over if the owner is gone."""
+        if step.lease_until is not None and step.lease_until > wall and not is_gone(step.owner):
+            self.file.case.retry_at = step.lease_until
+            self.file.case.next_rung = step.rung
+            self.file.case.next_reason = step.reason or f"{step.rung} is being carried out"
+            self.session.add(self.file.case)
+            return Standstill(
+                self.file.case.next_reason, wall_until=step.lease_until, rung=step.rung, zone=self.file.zone
+            )
+        self._claim(step, wall)
+        return InDoubt(intent_of(step), ChannelName(step.channel))
+
+    def _stand(self, until: datetime | None, reason: str, rung: str | None, now: datetime) -> Standstill:
+        case = self.file.case
+        held = reason.startswith("held:")
+        status = case.status
+        if status != CaseStatus.HALTED:
+            status = CaseStatus.HELD if held else CaseStatus.DELINQUENT
+        if (case.next_due_at, case.next_reason, case.status) != (until, reason, status):
+            if case.status != status:
+                self._log(str(status), now, why=reason)
+            case.next_due_at, case.next_rung, case.next_reason, case.status = until, rung, reason, status
+        case.retry_at = None
+        case.failures = 0
+        self.session.add(case)
+        return Standstill(reason, until=until, rung=rung, zone=self.file.zone)
+
+    def _planned(self, rung: Rung, attempt: int, due_at: datetime) -> models.Step:
+        step = self.file.step(rung.name, attempt)
+        if step is None:
+            step = models.Step(
+                case_id=self.file.case.id,
+                account_id=self.file.account.id,
+                rung=rung.name,
+                attempt=attempt,
+                stage=rung.stage,
+                channel=rung.channel,
+                status=StepStatus.PLANNED,
+                reference=self._free_reference(rung.name, attempt),
+                due_at=due_at,
+            )
+            self.file.steps.append(step)
+        self.session.add(step)
+        return step
+
+    def _free_reference(self, rung: str, attempt: int) -> str:
+        for salt in range(16):
+            reference = step_reference(self.file.case.id, rung, attempt, salt=salt)
+            if self.session.exec(select(models.Step.id).where(models.Step.reference == reference)).first() is None:
+                return reference
+        raise AssertionError("sixteen reference collisions in a row")
+
+    def _skip(self, step: models.Step, reason: str, now: datetime) -> None:
+        step.status, step.at, step.reason = StepStatus.SKIPPED, now, reason
+        self.session.add(step)
+        self._log("skipped", now, step, why=reason, rules=tuple(step.rules))
+
+    def _log(
+        self,
+        what: str,
+        now: datetime,
+        step: models.Step | None = None,
+        *,
+        why: str = "",
+        rules: tuple[str, ...] = (),
+        until: str = "",
+    ) -> None:
+        data: dict[str, object] = {}
+        if step is not None:
+            data = {"rung": step.rung, "attempt": step.attempt, "reference": step.reference}
+        if rules:
+            data["rules"] = list(rules)
+        if until:
+            data["until"] = until
+        wall = self.services.clock.wall()
+        log_event(self.session, what, who=self.who, at=now, wall=wall, case=self.file.case, why=why, data=data)
+
+
+def intent_of(step: models.Step) -> Intent:
+    """The committed intent as a channel sees it."""
+    assert step.at is not None
+    assert step.intended_wall is not None
+    return Intent(
+        key=f"{step.case_id}/{step.rung}/{step.attempt}",
+        account_id=step.account_id,
+        rung=step.rung,
+        attempt=step.attempt,
+        reference=step.reference,
+        payload=step.payload,
+        at=step.at,
+        wall=step.intended_wall,
+    )
+
+
+def _recorded(verdict: Verdict, proposal: Proposal, facts: Facts, version: str, now: datetime) -> dict[str, object]:
+    """The verdict as it is kept with the step: what was asked, what was seen, what came out."""
+    return {
+        "verdict": type(verdict).__name__.lower(),
+        "at": iso(now),
+        "until": iso(verdict.until) if isinstance(verdict, Defer) else None,
+        "reason": "" if isinstance(verdict, Allow) else verdict.reason,
+        "rulebook": version,
+        "actor": proposal.actor,
+        "channel": proposal.channel,
+        "jurisdictions": list(facts.jurisdictions),
+        "zones": list(facts.zones),
+        "holds": [hold.kind for hold in facts.holds],
+        "contacts_before": len(facts.history),
+    }

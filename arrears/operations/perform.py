@@ -1,0 +1,209 @@
+"""The second half of the checkpoint: the effect, its outcome, and the look-up after a crash."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import assert_never
+
+from sqlalchemy import String, bindparam, exists
+from sqlmodel import Session, col, select
+
+import models
+from arrears.channels.effect import (
+    Absent,
+    Declined,
+    Done,
+    Finding,
+    Found,
+    InDoubt,
+    Intent,
+    LookUpFailed,
+    Outcome,
+    Refused,
+    TryAgain,
+    Unprovable,
+)
+from arrears.engine.contact.holds import suspension
+from arrears.engine.vocabulary import CaseStatus, ChannelName, Stage, StepStatus
+from arrears.ledger.cases import CaseFile, read_case_file
+from arrears.ledger.events import log_event
+from arrears.ledger.owner import this_process
+from arrears.operations.brakes import stopped_why
+from arrears.operations.close import drop_calls_if_paid
+from arrears.operations.place import keep_placement
+from arrears.operations.services import Services
+
+_LONGEST_BACKOFF = timedelta(hours=1)
+_FIRST_BACKOFF = timedelta(seconds=2)
+
+
+def carry_out(services: Services, intent: Intent, channel: ChannelName, *, who: str) -> StepStatus:
+    """Make the effect of an intent that is ours, unless it is no longer wanted, and commit the outcome.
+
+    Nothing is done if it stopped being ours: whoever slept through its lease may find others at it.
+    """
+    before = _withdrawn(services, intent)
+    if isinstance(before, StepStatus):
+        return before
+    return _settle(services, intent, before or services.channels[channel].perform(intent), who=who)
+
+
+def reconcile(services: Services, intent: Intent, channel: ChannelName, *, who: str) -> StepStatus:
+    """Find out what became of an intent that was cut short, and commit that. Nothing is repeated here."""
+    finding = services.channels[channel].look_up(intent)
+    return _settle(services, intent, finding, who=who)
+
+
+# What can withdraw an intent, in one small query: it is asked before every effect.
+_STANDING = (
+    select(
+        models.Step,
+        models.Case.status,
+        models.Account.amount_due,
+        exists().where(
+            col(models.Hold.account_id) == col(models.Step.account_id), col(models.Hold.released_at).is_(None)
+        ),
+    )
+    .join(models.Case, col(models.Case.id) == col(models.Step.case_id))
+    .join(models.Account, col(models.Account.id) == col(models.Step.account_id))
+    .where(models.Step.reference == bindparam("reference", type_=String))
+)
+
+
+def _withdrawn(services: Services, intent: Intent) -> Declined | TryAgain | StepStatus | None:
+    """What arrived between intent and effect and stops it: a payment, a hold, a halt, the kill switch.
+
+    The step's status when the intent is not ours any more, or its lease ran out and it is anybody's.
+    """
+    wall = services.clock.wall()
+    with services.ledger.read() as session:
+        row = session.exec(_STANDING, params={"reference": intent.reference}).one()
+        step, case_status, amount_due, has_holds = row
+        ours = step.status == StepStatus.INTENDED and step.owner == this_process()
+        if not ours or step.intended_wall != intent.wall or step.lease_until is None or step.lease_until <= wall:
+            return StepStatus(step.status)
+        if amount_due <= 0:
+            return Declined("paid", "paid before it went out")
+        if case_status in (CaseStatus.HALTED, CaseStatus.CLOSED):
+            return Declined(case_status, f"case {case_status} before it went out")
+        if has_holds:
+            file = read_case_file(session, intent.account_id)
+            held = suspension(file.actor, services.rulebook, file.facts(), now=services.clock.now())
+            if held is not None:
+                return TryAgain(f"held before it went out: {held.reason}", after=timedelta(0))
+        if why := stopped_why(session):
+            return TryAgain(f"stopped before it went out: {why}", after=timedelta(0))
+    return None
+
+
+def _settle(services: Services, intent: Intent, result: Outcome | Finding, *, who: str) -> StepStatus:
+    """Commit what is known about an intent. Nothing changes if it stopped being ours."""
+    now, wall = services.clock.now(), services.clock.wall()
+    with services.ledger.write() as session:
+        file = read_case_file(session, intent.account_id, lock=True)
+        step = file.step(intent.rung, intent.attempt)
+        assert step is not None, f"step {intent.key} has vanished"
+        if step.status != StepStatus.INTENDED or step.owner != this_process():
+            return StepStatus(step.status)
+        file.case.retry_at = None
+        data = {"rung": step.rung, "attempt": step.attempt, "reference": step.reference}
+        why = ""
+        match result:
+            case Done(proof, _) | Found(proof, _):
+                step.status, step.proof = StepStatus.DONE, proof
+                _raise_stage(file, step)
+                _keep(session, intent, step)
+                # The payment that closed the case may have come while a call was being queued.
+                drop_calls_if_paid(session, file, at=now)
+                data["proof"] = proof
+                why = "found after an interruption" if isinstance(result, Found) else ""
+            case Refused(code, reason):
+                step.status, step.reason = StepStatus.FAILED, f"{code}: {reason}"
+                why = step.reason
+            case Declined(code, reason):
+                step.status, step.reason = StepStatus.SKIPPED, f"{code}: {reason}"
+                why = step.reason
+            case Absent():
+                step.status, step.reason = StepStatus.PLANNED, "interrupted; proved not to have happened"
+                why = step.reason
+            case TryAgain(reason, after):
+                step.status, step.reason = StepStatus.PLANNED, reason
+                step.tries += 1
+                file.case.retry_at = wall + (after if after is not None else _backoff(step.tries))
+                file.case.next_reason, file.case.next_rung = reason, step.rung
+                why = reason
+            case InDoubt(reason):
+                step.reason, step.owner = reason, ""
+                step.lease_until = wall + timedelta(seconds=services.settings.doubt_seconds)
+                why = reason
+            case LookUpFailed(reason):
+                step.tries += 1
+                step.reason, step.owner = reason, ""
+                step.lease_until = wall + _backoff(step.tries)
+                why = reason
+            case Unprovable(reason):
+                step.status, step.reason, step.needs_person = StepStatus.UNKNOWN, reason, True
+                why = reason
+            case _:
+                assert_never(result)
+        if step.status == StepStatus.PLANNED:
+            step.at = None
+            if file.case.status == CaseStatus.CLOSED:
+                step.status, step.at, step.reason = StepStatus.SKIPPED, now, f"case closed: {file.case.outcome}"
+                file.case.retry_at, file.case.next_rung = None, None
+                file.case.next_reason = why = step.reason
+        session.add(step)
+        session.add(file.case)
+        what = _event_name(StepStatus(step.status), result)
+        log_event(session, what, who=who, at=now, wall=wall, case=file.case, why=why, data=data)
+        return StepStatus(step.status)
+
+
+def _event_name(status: StepStatus, result: Outcome | Finding) -> str:
+    if isinstance(result, InDoubt | LookUpFailed):
+        return "in doubt"
+    return "put back" if status is StepStatus.PLANNED else str(status)
+
+
+def _raise_stage(file: CaseFile, step: models.Step) -> None:
+    if Stage(step.stage).height > Stage(file.case.stage).height:
+        file.case.stage = step.stage
+
+
+def _keep(session: Session, intent: Intent, step: models.Step) -> None:
+    """The row that stands for the effect: letters, placements and referrals are found by theirs."""
+    payload = intent.payload
+    match ChannelName(step.channel):
+        case ChannelName.LETTER:
+            session.add(
+                models.Letter(
+                    reference=intent.reference,
+                    account_id=intent.account_id,
+                    case_id=step.case_id,
+                    template=payload["template"],
+                    locale=payload["locale"],
+                    path=payload["path"],
+                    sha256=payload["sha256"],
+                    at=intent.at,
+                )
+            )
+        case ChannelName.AGENCY:
+            keep_placement(session, intent)
+        case ChannelName.LEGAL:
+            session.add(
+                models.Referral(
+                    reference=intent.reference,
+                    account_id=intent.account_id,
+                    case_id=step.case_id,
+                    path=payload["path"],
+                    sha256=payload["sha256"],
+                    approved_by=payload["approved_by"],
+                    at=intent.at,
+                )
+            )
+        case ChannelName.SMS | ChannelName.CALL:
+            pass
+
+
+def _backoff(tries: int) -> timedelta:
+    return min(_FIRST_BACKOFF * 2 ** min(tries - 1, 12), _LONGEST_BACKOFF)

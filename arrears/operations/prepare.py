@@ -1,0 +1,145 @@
+"""What a step will say and to whom, settled before the intent is committed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import models
+from arrears.channels.agency import PlacementRow
+from arrears.channels.legal import ReferralPackError
+from arrears.clock import iso
+from arrears.engine.delinquency import days_past_due, local_date
+from arrears.engine.ladder import Rung
+from arrears.engine.money import Money
+from arrears.engine.vocabulary import ChannelName, StepStatus
+from arrears.ledger.cases import CaseFile
+from arrears.operations.services import Services
+from arrears.rendering.catalog import TemplateError
+from arrears.rendering.context import Address, ChronologyLine, ContactContext, StatementLine
+
+
+class CannotPrepare(Exception):
+    """The step cannot be made as things are: it fails with this reason, and the ladder goes on."""
+
+
+def prepare(services: Services, file: CaseFile, step: models.Step, rung: Rung, *, now: datetime) -> dict[str, Any]:
+    """The step's payload: JSON values only, enough to carry it out and to look it up."""
+    context = contact_context(services, file, step, rung, now=now)
+    try:
+        match rung.channel:
+            case ChannelName.SMS:
+                body = services.catalog.text("sms", rung.template, context)
+                return {"to": _number(file), "body": body}
+            case ChannelName.CALL:
+                return _call(services, file, rung, context)
+            case ChannelName.LETTER:
+                payload = services.letters.prepare(rung.template, context)
+                return {**payload, "case_id": file.case.id}
+            case ChannelName.AGENCY:
+                return {"agency": rung.agency, "case_id": file.case.id, "row": _placement(file, step, context, now)}
+            case ChannelName.LEGAL:
+                return _referral(services, file, rung, context, now)
+    except (TemplateError, ReferralPackError) as error:
+        raise CannotPrepare(str(error)) from error
+
+
+def contact_context(
+    services: Services, file: CaseFile, step: models.Step, rung: Rung, *, now: datetime
+) -> ContactContext:
+    """The facts a template may use about this account at `now`."""
+    account, settings = file.account, services.settings
+    return ContactContext(
+        account_id=account.id,
+        holder_name=account.name,
+        address=Address(account.street, account.city, account.region, account.postal_code, account.country),
+        locale=account.locale,
+        creditor=account.creditor or settings.creditor,
+        creditor_phone=settings.creditor_phone,
+        creditor_address=settings.creditor_address,
+        payment_url=settings.payment_url,
+        amount_due=Money(account.amount_due, account.currency),
+        balance=Money(account.balance, account.currency),
+        due_date=file.case.due_date,
+        days_past_due=days_past_due(file.case.due_date, now, file.zone),
+        today=local_date(now, file.zone),
+        reference=step.reference,
+        rung=rung.name,
+        attempt=step.attempt,
+        agency=rung.agency,
+    )
+
+
+def _number(file: CaseFile) -> str:
+    if not file.account.phones:
+        raise CannotPrepare("no phone number is known")
+    return file.account.phones[0]
+
+
+def _call(services: Services, file: CaseFile, rung: Rung, context: ContactContext) -> dict[str, Any]:
+    return {
+        "number": _number(file),
+        "script": services.catalog.text("calls", rung.template, context),
+        "zone": file.zone,
+        "best_from": rung.due.at.strftime("%H:%M"),
+        "best_to": rung.due.at.replace(hour=min(rung.due.at.hour + 4, 20)).strftime("%H:%M"),
+        "priority": context.days_past_due * 10 + min(file.account.balance // 10_000, 900),
+    }
+
+
+def _placement(file: CaseFile, step: models.Step, context: ContactContext, now: datetime) -> dict[str, Any]:
+    return PlacementRow(
+        placement_id=step.reference,
+        account_id=context.account_id,
+        reference=step.reference,
+        holder_name=context.holder_name,
+        phone=file.account.phones[0] if file.account.phones else "",
+        address=context.address,
+        creditor=context.creditor,
+        balance=context.balance,
+        due_date=context.due_date,
+        days_past_due=context.days_past_due,
+        placed_at=iso(now),
+    ).to_json()
+
+
+def _referral(services: Services, file: CaseFile, rung: Rung, context: ContactContext, now: datetime) -> dict[str, Any]:
+    approval = file.approvals.get(rung.name)
+    done = [s for s in file.steps if s.status == StepStatus.DONE]
+    last_paid = file.last_payment_at.date() if file.last_payment_at else None
+    account = file.account
+    ends = services.limitation_ends(account.country, account.region, last_paid, file.case.due_date)
+    payload = services.legal.prepare(
+        context,
+        statement=_statement(file),
+        chronology=[_chronology(s) for s in file.steps if s.status != StepStatus.PLANNED],
+        letters=[(s.rung, s.payload["path"]) for s in done if ChannelName(s.channel) is ChannelName.LETTER],
+        approved_by=approval.approved_by if approval else "",
+        approved_at=iso(approval.at) if approval else "",
+        limitation_ends=ends,
+    )
+    return {**payload, "case_id": file.case.id, "approved_by": approval.approved_by if approval else ""}
+
+
+def _statement(file: CaseFile) -> list[StatementLine]:
+    """What was owed when the account came in, less each payment since: adds up to the balance claimed."""
+    currency = file.account.currency
+    paid = sum(payment.amount for payment in file.payments)
+    opening = StatementLine(file.case.due_date, "Balance past due", Money(file.account.balance + paid, currency))
+    payments = sorted(file.payments, key=lambda payment: (payment.paid_at, payment.reference))
+    return [
+        opening,
+        *(StatementLine(p.paid_at.date(), f"Payment {p.reference}", Money(-p.amount, currency)) for p in payments),
+    ]
+
+
+def _chronology(step: models.Step) -> ChronologyLine:
+    return ChronologyLine(
+        at=iso(step.at) if step.at else "",
+        rung=step.rung,
+        attempt=step.attempt,
+        channel=step.channel,
+        status=step.status,
+        reference=step.reference,
+        reason=step.reason,
+    )

@@ -1,0 +1,68 @@
+"""What waits for a person: steps nobody could prove, contacts sent to review, approvals, halted cases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlmodel import col, select
+
+import models
+from arrears.engine.vocabulary import CaseStatus, StepStatus
+from arrears.operations.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One thing a person must decide, and the command that does it."""
+
+    account_id: str
+    rung: str
+    reason: str
+    do: str
+
+
+def waiting_for_people(services: Services, *, limit: int = 200) -> list[Waiting]:
+    """Everything that only a person can move, the unproved steps first."""
+    with services.ledger.read() as session:
+        unknown = session.exec(
+            select(models.Step)
+            .where(models.Step.status == StepStatus.UNKNOWN)
+            .order_by(col(models.Step.id))
+            .limit(limit)
+        ).all()
+        review = session.exec(
+            select(models.Step)
+            .where(models.Step.status == StepStatus.PLANNED, col(models.Step.needs_person))
+            .order_by(col(models.Step.id))
+            .limit(limit)
+        ).all()
+        halted = session.exec(
+            select(models.Case)
+            .where(models.Case.status == CaseStatus.HALTED)
+            .order_by(col(models.Case.id))
+            .limit(limit)
+        ).all()
+        stuck = session.exec(
+            select(models.Case)
+            .where(
+                models.Case.status == CaseStatus.DELINQUENT,
+                col(models.Case.next_due_at).is_(None),
+                col(models.Case.next_rung).is_not(None),
+            )
+            .order_by(col(models.Case.id))
+            .limit(limit)
+        ).all()
+    reviewed = {(step.account_id, step.rung) for step in review}
+    return [
+        *(
+            Waiting(s.account_id, s.rung, s.reason, f"arrears settle {s.account_id} {s.rung} done|again|skip")
+            for s in unknown
+        ),
+        *(Waiting(s.account_id, s.rung, s.reason, f"arrears approve {s.account_id} {s.rung}") for s in review),
+        *(Waiting(c.account_id, "", f"halted: {c.halted_why}", f"arrears resume {c.account_id}") for c in halted),
+        *(
+            Waiting(c.account_id, c.next_rung or "", c.next_reason, f"arrears show {c.account_id}")
+            for c in stuck
+            if (c.account_id, c.next_rung) not in reviewed
+        ),
+    ]

@@ -1,0 +1,151 @@
+"""Everything an operation needs, put together once at the edge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+from arrears.channels.agency import PlacementFolder
+from arrears.channels.effect import Channel
+from arrears.channels.legal import LegalChannel
+from arrears.channels.letter import LetterChannel
+from arrears.channels.sms import OutboxSms, TwilioSms
+from arrears.channels.voice import VoiceChannel
+from arrears.clock import Clock, VirtualClock, iso, parse_clock, parse_instant
+from arrears.engine.contact.rules import Rulebook
+from arrears.engine.ladder import Ladder
+from arrears.engine.vocabulary import ChannelName
+from arrears.ledger import state
+from arrears.ledger.database import Ledger
+from arrears.operations.call_queue import LedgerCallQueue
+from arrears.operations.place import AgencyChannel
+from arrears.policies.contact_rules import load_rulebook
+from arrears.policies.ladders import LadderShelf, load_ladders
+from arrears.policies.limitation import Limitation, load_limitation
+from arrears.rendering.catalog import Catalog
+from arrears.settings import Settings
+
+
+@dataclass(frozen=True)
+class Services:
+    """One deployment: its ledger, clock, policies, templates and channels."""
+
+    settings: Settings
+    ledger: Ledger
+    clock: Clock
+    ladders: LadderShelf
+    rulebook: Rulebook
+    limitation: Limitation
+    catalog: Catalog
+    channels: Mapping[ChannelName, Channel]
+    letters: LetterChannel
+    legal: LegalChannel
+
+    def ladder(self, name: str, version: int) -> Ladder:
+        """The ladder a case started with. Raises UnknownLadder when the policies no longer hold it."""
+        return find_ladder(self.ladders, f"{name}@{version}")
+
+    def limitation_ends(self, country: str, region: str, last_payment: date | None, due_date: date) -> date | None:
+        """First day on which the claim is time-barred; None when unknown."""
+        return self.limitation.limitation_ends(country, region, last_payment, due_date)
+
+    def at(self, clock: Clock) -> Services:
+        """The same deployment on another clock."""
+        return replace(self, clock=clock)
+
+    def close(self) -> None:
+        """Give the ledger's connections back."""
+        self.ledger.close()
+
+
+def open_services(settings: Settings, *, live: bool = True) -> Services:
+    """Open the ledger and load policies and templates; every broken one is named in the error.
+
+    Texts go out through Twilio only when `live` and Twilio is configured.
+    """
+    ladders = load_ladders(settings.policies / "ladders")
+    rulebook = load_rulebook(settings.policies / "contact-rules")
+    limitation = load_limitation(settings.policies / "limitation.yaml")
+    catalog = Catalog(settings.templates)
+    for ladder in ladders.versions.values():
+        for rung in ladder.rungs:
+            catalog.require(_KINDS[rung.channel], rung.template, where=f"{ladder.id}: rung {rung.name!r}")
+    ledger = Ledger.open(settings.database_url)
+    letters = LetterChannel(settings.outbox, catalog)
+    legal = LegalChannel(settings.outbox, catalog)
+    sms: Channel = OutboxSms(settings.outbox)
+    if live and settings.twilio_configured:
+        sms = TwilioSms(
+            settings.twilio_account_sid,
+            settings.twilio_auth_token,
+            settings.twilio_from,
+            base_url=settings.twilio_base_url or None,
+            settle=timedelta(seconds=settings.doubt_seconds),
+        )
+    return Services(
+        settings=settings,
+        ledger=ledger,
+        clock=_clock(settings, ledger),
+        ladders=ladders,
+        rulebook=rulebook,
+        limitation=limitation,
+        catalog=catalog,
+        channels={
+            ChannelName.SMS: sms,
+            ChannelName.CALL: VoiceChannel(LedgerCallQueue(ledger)),
+            ChannelName.LETTER: letters,
+            ChannelName.AGENCY: AgencyChannel(ledger, PlacementFolder(settings.outbox)),
+            ChannelName.LEGAL: legal,
+        },
+        letters=letters,
+        legal=legal,
+    )
+
+
+class UnknownLadder(LookupError):
+    """The policies hold no such ladder; the message says which and what there is."""
+
+
+def find_ladder(shelf: LadderShelf, ladder_id: str) -> Ladder:
+    """`card-standard@1`, or the current version by its bare name. Raises UnknownLadder."""
+    ladder = shelf.find(ladder_id)
+    if ladder is None:
+        known = ", ".join(f"{name}@{version}" for name, version in sorted(shelf.versions))
+        raise UnknownLadder(f"ladder {ladder_id!r} is not in policies/ladders; there is {known}")
+    return ladder
+
+
+_KINDS = {
+    ChannelName.SMS: "sms",
+    ChannelName.CALL: "calls",
+    ChannelName.LETTER: "letters",
+    ChannelName.AGENCY: "agency",
+    ChannelName.LEGAL: "legal",
+}
+
+
+def _clock(settings: Settings, ledger: Ledger) -> Clock:
+    """The configured clock. A lapse clock starts once for all processes: the ledger keeps its epoch."""
+    clock = parse_clock(settings.clock)
+    if settings.clock == "system":
+        return clock
+    name = f"{state.LAPSE_EPOCH}:{settings.clock}"
+    with ledger.write() as session:
+        kept = state.get(session, name)
+        if kept is None:
+            kept = iso(clock.wall())
+            state.put(session, name, kept)
+    return parse_clock(settings.clock, epoch=parse_instant(kept))
+
+
+def ledger_clock(services: Services) -> Clock:
+    """Where the ledger's time stands: at its virtual instant if `advance` drives it, else the clock's."""
+    with services.ledger.read() as session:
+        kept = state.get(session, state.VIRTUAL_NOW)
+    return VirtualClock(parse_instant(kept)) if kept else services.clock
+
+
+def instant(services: Services, given: datetime | None) -> datetime:
+    """The instant an operation happens at: as given, else where the ledger's time stands."""
+    return given if given is not None else ledger_clock(services).now()

@@ -1,0 +1,174 @@
+"""What the ledger says about one account, and about all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlmodel import Session, col, func, select
+
+import models
+from arrears.clock import iso
+from arrears.engine.delinquency import days_past_due
+from arrears.engine.money import Money
+from arrears.engine.vocabulary import CaseStatus, Stage
+from arrears.ledger.cases import read_case_file
+from arrears.operations.services import Services, ledger_clock
+
+
+def show(services: Services, account_id: str) -> dict[str, Any]:
+    """One account in the shape of `arrears show --json`. Raises UnknownAccount."""
+    now = ledger_clock(services).now()
+    with services.ledger.read() as session:
+        without_case = session.get(models.Account, account_id)
+        if without_case is not None and not _has_case(session, account_id):
+            return _current(without_case, now)
+        file = read_case_file(session, account_id)
+        account, case = file.account, file.case
+        dpd = days_past_due(case.due_date, now, file.zone)
+        waiting = case.status != CaseStatus.CLOSED and case.next_reason
+        return {
+            "account_id": account.id,
+            "status": shown_status(case.status, dpd),
+            "stage": case.stage,
+            "days_past_due": dpd,
+            "balance": {
+                "amount": Money(account.balance, account.currency).decimal_text(),
+                "currency": account.currency,
+            },
+            "amount_due": {
+                "amount": Money(account.amount_due, account.currency).decimal_text(),
+                "currency": account.currency,
+            },
+            "holds": [
+                {
+                    "kind": hold.kind,
+                    "channel": hold.channel,
+                    "since": iso(hold.since),
+                    "until": iso(hold.until) if hold.until else None,
+                }
+                for hold in file.holds
+                if hold.until is None or hold.until > now
+            ],
+            "steps": [_step(step) for step in file.steps],
+            "next": {
+                "rung": case.next_rung,
+                "at": iso(case.next_due_at) if case.next_due_at else None,
+                "reason": case.next_reason,
+            }
+            if waiting
+            else None,
+            "outcome": case.outcome or None,
+            "ladder": f"{case.ladder}@{case.ladder_version}",
+            "driver": case.driver,
+            "flow_run_id": case.flow_run_id,
+            "zones": account.zones,
+            "as_of": iso(now),
+        }
+
+
+def _has_case(session: Session, account_id: str) -> bool:
+    return session.exec(select(models.Case.id).where(models.Case.account_id == account_id).limit(1)).first() is not None
+
+
+def _current(account: models.Account, now: datetime) -> dict[str, Any]:
+    """An account that never owed anything past due."""
+    zone = account.zones[0] if account.zones else ""
+    money = {
+        name: {"amount": Money(amount, account.currency).decimal_text(), "currency": account.currency}
+        for name, amount in (("balance", account.balance), ("amount_due", account.amount_due))
+    }
+    return {
+        "account_id": account.id,
+        "status": "current",
+        "stage": str(Stage.NONE),
+        "days_past_due": min(days_past_due(account.due_date, now, zone), 0),
+        **money,
+        "holds": [],
+        "steps": [],
+        "next": None,
+        "outcome": None,
+        "zones": account.zones,
+        "as_of": iso(now),
+    }
+
+
+def _step(step: models.Step) -> dict[str, Any]:
+    return {
+        "rung": step.rung,
+        "attempt": step.attempt,
+        "stage": step.stage,
+        "channel": step.channel,
+        "status": step.status,
+        "due_at": iso(step.due_at),
+        "at": iso(step.at) if step.at else None,
+        "reference": step.reference,
+        "proof": step.proof or None,
+        "rules": step.rules,
+        "reason": step.reason,
+        "disposition": step.disposition,
+    }
+
+
+def shown_status(status: str, dpd: int) -> str:
+    """A case that is open but not past due yet is current."""
+    return "current" if status == CaseStatus.DELINQUENT and dpd <= 0 else status
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio:
+    """Counts of accounts."""
+
+    by_status: dict[str, int]
+    by_stage: dict[str, int]
+    unknown_steps: int
+    stopped: str | None
+    as_of: datetime
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape of `arrears status --json`."""
+        return {
+            "by_status": self.by_status,
+            "by_stage": self.by_stage,
+            "unknown_steps": self.unknown_steps,
+            "stopped": self.stopped,
+            "as_of": iso(self.as_of),
+        }
+
+
+def status(services: Services) -> Portfolio:
+    """Count accounts by status and stage. An account that was never past due is current."""
+    now = ledger_clock(services).now()
+    by_status: dict[str, int] = dict.fromkeys(("current", "delinquent", "held", "halted", "closed"), 0)
+    by_stage = dict.fromkeys((str(stage) for stage in Stage), 0)
+    with services.ledger.read() as session:
+        # The portfolio is counted on the UTC day; a single account is shown on its own zone's.
+        today: date = now.date()
+        past_due = col(models.Case.due_date) < today
+        newest = (
+            select(models.Case.account_id, func.max(models.Case.opened_at).label("opened_at"))
+            .group_by(col(models.Case.account_id))
+            .subquery()
+        )
+        rows = session.exec(
+            select(models.Case.status, models.Case.stage, past_due, func.count())
+            .join(
+                newest,
+                (col(models.Case.account_id) == newest.c.account_id)
+                & (col(models.Case.opened_at) == newest.c.opened_at),
+            )
+            .group_by(col(models.Case.status), col(models.Case.stage), past_due)
+        ).all()
+        for case_status, stage, is_past_due, count in rows:
+            by_status[shown_status(case_status, 1 if is_past_due else 0)] += count
+            by_stage[stage] += count
+        everybody = session.exec(select(func.count()).select_from(models.Account)).one()
+        without_case = everybody - sum(by_stage.values())
+        by_status["current"] += without_case
+        by_stage["none"] += without_case
+        unknown = session.exec(
+            select(func.count()).select_from(models.Step).where(models.Step.status == "unknown")
+        ).one()
+        stopped = session.get(models.LedgerState, "stopped")
+        return Portfolio(by_status, by_stage, unknown, stopped.value if stopped else None, now)

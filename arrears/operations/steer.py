@@ -1,0 +1,113 @@
+"""What a person decides about a case: approve a rung, halt, resume, settle a step nobody could."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import models
+from arrears.engine.vocabulary import CaseStatus, StepStatus
+from arrears.ledger.cases import read_case_file
+from arrears.ledger.events import log_event
+from arrears.operations.hold import say_whether_held
+from arrears.operations.services import Services
+from arrears.operations.wake import make_due
+
+
+class SteeringRefused(Exception):
+    """Nothing was changed; the message says why."""
+
+
+class Settlement(StrEnum):
+    """A person's word on a step: it happened; it did not, make it again; go on without it."""
+
+    DONE = "done"
+    AGAIN = "again"
+    SKIP = "skip"
+
+
+def approve(services: Services, account_id: str, rung: str, *, by: str, at: datetime) -> bool:
+    """Give the approval a rung asks for; False when it was given before.
+
+    Raises UnknownAccount and SteeringRefused.
+    """
+    if not by.strip():
+        raise SteeringRefused("an approval needs the name of the person who gives it")
+    with services.ledger.write() as session:
+        file = read_case_file(session, account_id, lock=True)
+        _must_be_open(file.case)
+        ladder = services.ladder(file.case.ladder, file.case.ladder_version)
+        if rung not in ladder.by_name:
+            raise SteeringRefused(f"ladder {ladder.id} has no rung {rung!r}; it has {', '.join(ladder.by_name)}")
+        if rung in file.approvals:
+            return False
+        session.add(models.Approval(case_id=file.case.id, rung=rung, approved_by=by, at=at))
+        wall = services.clock.wall()
+        log_event(session, "approved", who=by, at=at, wall=wall, case=file.case, data={"rung": rung})
+        make_due(session, file.case, at=at)
+        return True
+
+
+def halt(services: Services, account_id: str, *, why: str, who: str, at: datetime) -> bool:
+    """Stop a case until someone resumes it; False when it is halted or closed already."""
+    with services.ledger.write() as session:
+        case = read_case_file(session, account_id, lock=True).case
+        if case.status in (CaseStatus.HALTED, CaseStatus.CLOSED):
+            return False
+        case.status, case.halted_why = CaseStatus.HALTED, why
+        case.next_due_at, case.next_rung, case.next_reason = None, None, f"halted: {why}"
+        session.add(case)
+        log_event(session, "halted", who=who, at=at, wall=services.clock.wall(), case=case, why=why)
+        return True
+
+
+def resume(services: Services, account_id: str, *, who: str, at: datetime) -> models.Case:
+    """Let a halted case go on. Raises UnknownAccount and SteeringRefused."""
+    with services.ledger.write() as session:
+        file = read_case_file(session, account_id, lock=True)
+        case = file.case
+        if case.status != CaseStatus.HALTED:
+            raise SteeringRefused(f"account {account_id} is {case.status}, not halted")
+        case.halted_why, case.failures, case.retry_at = "", 0, None
+        say_whether_held(services, file, at=at)
+        log_event(session, "resumed", who=who, at=at, wall=services.clock.wall(), case=case)
+        make_due(session, case, at=at)
+        return case
+
+
+def settle(
+    services: Services, account_id: str, rung: str, settlement: Settlement, *, by: str, why: str, at: datetime
+) -> StepStatus:
+    """Settle the last step of `rung` by a person's word, where evidence could not.
+
+    An unknown, failed or skipped step may be declared done, planned again, or left out. Raises
+    UnknownAccount and SteeringRefused.
+    """
+    with services.ledger.write() as session:
+        file = read_case_file(session, account_id, lock=True)
+        _must_be_open(file.case)
+        steps = [s for s in file.steps if s.rung == rung]
+        if not steps:
+            raise SteeringRefused(f"account {account_id} has no step {rung!r} yet")
+        step = steps[-1]
+        if step.status not in (StepStatus.UNKNOWN, StepStatus.FAILED, StepStatus.SKIPPED):
+            raise SteeringRefused(f"{rung} attempt {step.attempt} is {step.status}; nothing to settle")
+        step.needs_person = False
+        match settlement:
+            case Settlement.DONE:
+                step.status = StepStatus.DONE
+            case Settlement.AGAIN:
+                step.status, step.at, step.not_before = StepStatus.PLANNED, None, None
+            case Settlement.SKIP:
+                step.status = StepStatus.SKIPPED
+        step.reason = f"settled by {by}: {why}"
+        session.add(step)
+        data = {"rung": rung, "attempt": step.attempt, "settled": str(settlement)}
+        log_event(session, "settled", who=by, at=at, wall=services.clock.wall(), case=file.case, why=why, data=data)
+        make_due(session, file.case, at=at)
+        return StepStatus(step.status)
+
+
+def _must_be_open(case: models.Case) -> None:
+    if case.status == CaseStatus.CLOSED:
+        raise SteeringRefused(f"the case of account {case.account_id} is closed: {case.outcome}")

@@ -1,0 +1,1 @@
+"""The only Prefect outside flows: the durable wait, timelines, artifacts, the worker."""

@@ -1,0 +1,22 @@
+"""The services of this process, opened once: a warm worker loads policies and templates a single time."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from threading import Lock
+
+from arrears.operations.services import Services, open_services
+from arrears.settings import Settings, read_settings
+
+_opening = Lock()
+
+
+def services() -> Services:
+    """What flows and tasks of this process work with, for the settings in the environment now."""
+    with _opening:
+        return _open(read_settings().model_dump_json())
+
+
+@lru_cache(maxsize=4)
+def _open(settings: str) -> Services:
+    return open_services(Settings.model_validate_json(settings, by_name=True))

@@ -1,0 +1,92 @@
+"""What a timeline's wake does around `advance`: who drives, what failed, where it waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import UUID
+
+from prefect.exceptions import ObjectNotFound
+
+import models
+from arrears.engine.vocabulary import CaseStatus
+from arrears.ledger.cases import read_case_file
+from arrears.operations.advance import advance, record_failure
+from arrears.operations.brakes import Budget
+from arrears.operations.moves import Closed, Standstill
+from arrears.operations.services import Services
+from arrears.operations.sweep import TIMELINE
+from arrears.orchestration.timelines import prefect_api, tags
+
+
+def drives(services: Services, account_id: str, run_id: UUID) -> str | None:
+    """Make `run_id` the account's timeline if it has none that is alive; else the run that is.
+
+    Raises UnknownAccount.
+    """
+    with services.ledger.read() as session:
+        case = read_case_file(session, account_id).case
+    if case.flow_run_id in (None, str(run_id)) or not _alive(UUID(case.flow_run_id)):
+        _adopt(services, account_id, run_id)
+        return None
+    return case.flow_run_id
+
+
+def climb(services: Services, account_id: str, *, who: str, through: Callable[[str], object]) -> Standstill | Closed:
+    """Advance the account until it rests for longer than a nap. What fails unforeseen is kept with its case."""
+    budget = Budget(services.settings.most_effects_per_run)
+    nap = timedelta(seconds=services.settings.nap_seconds)
+    while True:
+        try:
+            rest = advance(services, account_id, who=who, budget=budget, through=through).rest
+        except Exception as error:
+            rest = record_failure(services, account_id, error, who=who)
+        if isinstance(rest, Closed):
+            return rest
+        wakes = rest.wall_until or (services.clock.wall_at(rest.until) if rest.until else None)
+        if wakes is None or wakes - services.clock.wall() > nap:
+            return rest
+        services.clock.pause(wakes)
+
+
+def is_halted(services: Services, account_id: str) -> str | None:
+    """Why the case is halted, or None."""
+    with services.ledger.read() as session:
+        case = read_case_file(session, account_id).case
+        return case.halted_why if case.status == CaseStatus.HALTED else None
+
+
+def finish(services: Services, account_id: str) -> None:
+    """The timeline of a closed case is at its end: nothing is due any more."""
+    with services.ledger.write() as session:
+        case = read_case_file(session, account_id, lock=True).case
+        if case.status == CaseStatus.CLOSED:
+            case.next_due_at = None
+            session.add(case)
+
+
+def tag_stage(services: Services, account_id: str, run_id: UUID, current: list[str]) -> None:
+    """Let the run's tags say which stage its account has reached."""
+    with services.ledger.read() as session:
+        file = read_case_file(session, account_id)
+        wanted = tags(file.account.portfolio, file.case.stage)
+    if set(wanted) != set(current):
+        with prefect_api() as client:
+            client.update_flow_run(run_id, tags=wanted)
+
+
+def _adopt(services: Services, account_id: str, run_id: UUID) -> None:
+    with services.ledger.write() as session:
+        case: models.Case = read_case_file(session, account_id, lock=True).case
+        if (case.flow_run_id, case.driver) != (str(run_id), TIMELINE):
+            case.flow_run_id, case.driver = str(run_id), TIMELINE
+            session.add(case)
+
+
+def _alive(run_id: UUID) -> bool:
+    with prefect_api() as client:
+        try:
+            state = client.read_flow_run(run_id).state
+        except ObjectNotFound:
+            return False
+        return state is not None and not state.is_final()

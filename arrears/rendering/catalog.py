@@ -1,0 +1,141 @@
+"""All templates, loaded and checked once; found by kind, name and locale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from jinja2 import TemplateSyntaxError
+
+from arrears.rendering.check import Checker, Complaint, field_types
+from arrears.rendering.context import ContactContext
+from arrears.rendering.environment import FILTER_TYPES, WRITTEN_IN, text_environment, typst_environment
+from arrears.rendering.errors import TemplateError
+from arrears.rendering.formats import DEFAULT_LOCALE, language_of
+from arrears.rendering.referral import ReferralFacts
+
+
+class Kind(StrEnum):
+    """The folders of `templates/`."""
+
+    SMS = "sms"
+    CALLS = "calls"
+    LETTERS = "letters"
+    LEGAL = "legal"
+
+
+# A rung of these kinds names no file: a placement's columns are code, a referral is several papers.
+_SETS: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
+    ("agency", "placement"): (),
+    (Kind.LEGAL, "referral"): ("cover-sheet", "statement", "chronology", "index"),
+}
+# Babel's spaces inside amounts are not in GSM-7: one of them would double the price of a text.
+_SPACES: Final = str.maketrans({"\u00a0": " ", "\u202f": " "})
+_TEXT: Final = ".txt.j2"
+_TYPST: Final = ".typ.j2"
+_SUFFIX: Final[Mapping[str, str]] = {Kind.SMS: _TEXT, Kind.CALLS: _TEXT, Kind.LETTERS: _TYPST, Kind.LEGAL: _TYPST}
+
+
+class Catalog:
+    """The templates under `root`: `<kind>/<locale>/<name>.txt.j2` or `.typ.j2`.
+
+    A file whose name begins with `_` is a part: others extend or include it by its bare file name, and
+    it is looked for beside them, then in the kind's folder, in `root`, and in the fallback locales.
+    Raises TemplateError, naming file and line, when any template could fail for want of a fact.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._sources = {str(PurePosixPath(path.relative_to(root))): path.read_text("utf-8") for path in _files(root)}
+        if not self._sources:
+            raise TemplateError(f"{root}: no templates here; expected <kind>/<locale>/<name>{_TEXT} or {_TYPST}")
+        self._text = text_environment(self._sources, self._part)
+        self._typst = typst_environment(self._sources, self._part)
+        for path in self._sources:
+            self._check(path)
+
+    def require(self, kind: str, name: str, *, where: str) -> None:
+        """TemplateError, beginning with `where`, unless what a rung calls `name` is here in en-US."""
+        for member in _SETS.get((kind, name), (name,)):
+            try:
+                self.find(kind, member, DEFAULT_LOCALE)
+            except TemplateError as error:
+                raise TemplateError(f"{where}: {error}") from None
+
+    def find(self, kind: str, name: str, locale: str) -> str:
+        """The path under `root` that serves `locale`: exact, else the same language, else en-US.
+
+        Raises TemplateError when no locale has the template.
+        """
+        for folder in self._locales(kind, locale):
+            path = f"{kind}/{folder}/{name}{_SUFFIX.get(kind, '')}"
+            if path in self._sources and not name.startswith("_"):
+                return path
+        raise TemplateError(
+            f"{self.root.name}/{kind}: no template {name!r} for {locale} or {DEFAULT_LOCALE}; "
+            f"there are: {', '.join(sorted(self.names(kind))) or 'none'}"
+        )
+
+    def names(self, kind: str) -> frozenset[str]:
+        """The templates of a kind, in any locale."""
+        paths = [PurePosixPath(path) for path in self._sources if path.startswith(f"{kind}/")]
+        return frozenset(p.name.removesuffix(_SUFFIX.get(kind, "")) for p in paths if not p.name.startswith("_"))
+
+    def text(self, kind: str, name: str, context: ContactContext) -> str:
+        """A text or a call script, without surrounding white space. TemplateError when there is none."""
+        return self.render(kind, name, context).translate(_SPACES).strip()
+
+    def render(self, kind: str, name: str, context: ContactContext, extra: ReferralFacts | None = None) -> str:
+        """The template filled in: text for sms and calls, Typst source for letters and legal.
+
+        `extra` is required by `legal` templates and unknown to all others.
+        """
+        path = self.find(kind, name, context.locale)
+        spoken = path.split("/")[1]
+        written = context.locale if language_of(context.locale) == language_of(spoken) else spoken
+        facts = _values(context) | (_values(extra) if extra else {})
+        environment = self._typst if path.endswith(_TYPST) else self._text
+        return environment.get_template(path).render(facts | {WRITTEN_IN: written})
+
+    def _check(self, path: str) -> None:
+        environment = self._typst if path.endswith(_TYPST) else self._text
+        names = field_types(ContactContext)
+        if path.startswith(f"{Kind.LEGAL}/"):
+            names |= field_types(ReferralFacts)
+        checker = Checker(names, FILTER_TYPES, typst=path.endswith(_TYPST))
+        try:
+            checker.check(environment.parse(self._sources[path]))
+            for line, part in checker.references:
+                if self._part(part, path) not in self._sources:
+                    raise Complaint(line, f"there is no template {part!r}")
+            environment.get_template(path)
+        except (Complaint, TemplateSyntaxError) as error:
+            line = error.line if isinstance(error, Complaint) else error.lineno
+            raise TemplateError(f"{self.root.name}/{path}:{line}: {error.args[0]}") from None
+
+    def _part(self, name: str, parent: str) -> str:
+        """Which file `name` means in the template `parent`; `name` itself when there is none."""
+        kind, *deeper = parent.split("/")[:-1] or [""]
+        own, *others = [f"{kind}/{locale}/" for locale in self._locales(kind, deeper[0])] if deeper else [""]
+        folders = [own, f"{kind}/", "", *others]
+        return next((folder + name for folder in folders if folder + name in self._sources), name)
+
+    def _locales(self, kind: str, locale: str) -> list[str]:
+        """Folders to try for `locale`, best first; among those of one language, alphabetically."""
+        present = sorted({path.split("/")[1] for path in self._sources if path.startswith(f"{kind}/")})
+        alike = [folder for folder in present if language_of(folder) == language_of(locale)]
+        if language_of(locale) == language_of(DEFAULT_LOCALE):
+            alike.insert(0, DEFAULT_LOCALE)
+        return list(dict.fromkeys([locale, *alike, DEFAULT_LOCALE]))
+
+
+def _files(root: Path) -> Iterator[Path]:
+    return (path for path in sorted(root.rglob("*.j2")) if path.name.endswith((_TEXT, _TYPST)))
+
+
+def _values(facts: ContactContext | ReferralFacts) -> dict[str, Any]:
+    assert is_dataclass(facts)
+    return {field.name: getattr(facts, field.name) for field in fields(facts)}

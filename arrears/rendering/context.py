@@ -1,0 +1,64 @@
+"""The facts a template may use. A template that names anything else is refused at load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from arrears.engine.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A postal address; `country` is ISO 3166-1 alpha-2."""
+
+    street: str
+    city: str
+    region: str
+    postal_code: str
+    country: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContactContext:
+    """Everything a text, script or letter about one account may say, as of `today` (the holder's date)."""
+
+    account_id: str
+    holder_name: str
+    address: Address
+    locale: str
+    creditor: str
+    creditor_phone: str
+    creditor_address: str
+    payment_url: str
+    amount_due: Money
+    balance: Money
+    due_date: date
+    days_past_due: int
+    today: date
+    reference: str
+    rung: str
+    attempt: int
+    agency: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatementLine:
+    """One line of the itemised statement of account in a legal referral."""
+
+    on: date
+    text: str
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class ChronologyLine:
+    """One step of the case, as the legal referral's chronology prints it. `at` is ISO 8601 UTC."""
+
+    at: str
+    rung: str
+    attempt: int
+    channel: str
+    status: str
+    reference: str
+    reason: str

@@ -1,0 +1,1 @@
+"""Figures: one command each, and a ratio measured in the same run."""

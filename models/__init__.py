@@ -1,0 +1,36 @@
+"""The ledger's tables. Money in integer minor units, instants in UTC, ISO codes as text."""
+
+from models.account import Account
+from models.approval import Approval
+from models.call_task import CallTask
+from models.case import Case
+from models.event import Event
+from models.hold import Hold
+from models.letter import Letter
+from models.payment import Payment
+from models.placement import Placement, PlacementBatch
+from models.referral import Referral
+from models.state import LedgerState
+from models.step import Step
+from models.types import naming_convention
+
+# Alembic's newest revision; a test keeps it true. Opening a current ledger needs no alembic.
+SCHEMA_VERSION = "0002"
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Account",
+    "Approval",
+    "CallTask",
+    "Case",
+    "Event",
+    "Hold",
+    "LedgerState",
+    "Letter",
+    "Payment",
+    "Placement",
+    "PlacementBatch",
+    "Referral",
+    "Step",
+    "naming_convention",
+]

@@ -1,0 +1,47 @@
+"""The account and its holder."""
+
+from datetime import date, datetime
+
+from sqlalchemy import JSON, BigInteger, Column
+from sqlmodel import Field, SQLModel
+
+from models.types import instant
+
+
+class Account(SQLModel, table=True):
+    """A credit-card account as the lender last told us, less what has been paid since.
+
+    `phones` are E.164; `zones` the IANA zones the holder may be in, the most likely first. Amounts are
+    minor units of `currency`.
+    """
+
+    __tablename__ = "accounts"  # pyright: ignore[reportAssignmentType]
+
+    id: str = Field(primary_key=True, max_length=64)
+    portfolio: str = Field(index=True)
+    name: str
+    phones: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    email: str = ""
+    street: str
+    city: str
+    region: str
+    postal_code: str
+    country: str = Field(max_length=2)
+    locale: str
+    zones: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    currency: str = Field(max_length=3)
+    amount_due: int = Field(sa_type=BigInteger)
+    balance: int = Field(sa_type=BigInteger)
+    minimum_due: int | None = Field(default=None, sa_type=BigInteger)
+    due_date: date
+    last_payment_on: date | None = None
+    last_payment_amount: int | None = Field(default=None, sa_type=BigInteger)
+    opened_on: date | None = None
+    creditor: str
+    segment: str = ""
+    enrolled_at: datetime = instant()
+
+    @property
+    def jurisdictions(self) -> tuple[str, ...]:
+        """Country and subdivision of the address: `("US", "US-MA")`."""
+        return (self.country, f"{self.country}-{self.region}") if self.region else (self.country,)

@@ -1,0 +1,48 @@
+"""The case: one delinquency episode of one account."""
+
+from datetime import date, datetime
+from uuid import uuid4
+
+from sqlalchemy import Index, text
+from sqlmodel import Field, SQLModel
+
+from models.types import instant
+
+
+class Case(SQLModel, table=True):
+    """Where an account stands on its ladder, what is next, and who drives it.
+
+    `next_due_at` counts in ledger time and is None when only an event or a person can move the case;
+    `retry_at` counts in wall time and keeps everybody off until then.
+    """
+
+    __tablename__ = "cases"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (
+        Index(
+            "uq_cases_open_account",
+            "account_id",
+            unique=True,
+            sqlite_where=text("status <> 'closed'"),
+            postgresql_where=text("status <> 'closed'"),
+        ),
+        Index("ix_cases_due", "next_due_at", "status"),
+    )
+
+    id: str = Field(default_factory=lambda: uuid4().hex, primary_key=True, max_length=32)
+    account_id: str = Field(foreign_key="accounts.id", index=True)
+    status: str
+    stage: str = "none"
+    due_date: date
+    ladder: str
+    ladder_version: int
+    driver: str
+    flow_run_id: str | None = Field(default=None, index=True)
+    next_due_at: datetime | None = instant(default=None)
+    next_rung: str | None = None
+    next_reason: str = ""
+    retry_at: datetime | None = instant(default=None)
+    failures: int = 0
+    halted_why: str = ""
+    outcome: str = ""
+    opened_at: datetime = instant()
+    closed_at: datetime | None = instant(default=None)

@@ -1,0 +1,44 @@
+"""Accounts handed to collection agencies."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Column, Index
+from sqlmodel import Field, SQLModel
+
+from models.types import instant
+
+
+class Placement(SQLModel, table=True):
+    """One account placed with one agency, in the file of `day` (UTC).
+
+    `status`: intended (its file is being written), placed, or cancelled before it left. `row` holds the
+    account as it stood then, so that writing the day's file again gives the same bytes.
+    """
+
+    __tablename__ = "placements"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (Index("ix_placements_agency_day", "agency", "day"),)
+
+    reference: str = Field(primary_key=True, max_length=16)
+    account_id: str = Field(foreign_key="accounts.id", index=True)
+    case_id: str = Field(foreign_key="cases.id")
+    agency: str
+    day: date
+    balance: int = Field(sa_type=BigInteger)
+    currency: str = Field(max_length=3)
+    status: str
+    row: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    at: datetime = instant()
+
+
+class PlacementBatch(SQLModel, table=True):
+    """The file of one agency and day; its row is the lock under which the file is written."""
+
+    __tablename__ = "placement_batches"  # pyright: ignore[reportAssignmentType]
+
+    agency: str = Field(primary_key=True)
+    day: date = Field(primary_key=True)
+    path: str = ""
+    count: int = 0
+    sha256: str = ""
+    written_at: datetime | None = instant(default=None)

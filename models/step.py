@@ -1,0 +1,53 @@
+"""The step: the checkpoint of one attempt at one rung."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Column, Index, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from models.types import instant
+
+
+class Step(SQLModel, table=True):
+    """planned -> intended -> done | failed | skipped | unknown.
+
+    `reference` is the short unique mark printed in texts and letters; `proof` is what shows that the
+    effect happened (message SID, digest, task key). `lease_until` and `intended_wall` count in wall time.
+    """
+
+    __tablename__ = "steps"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (
+        UniqueConstraint("case_id", "rung", "attempt"),
+        UniqueConstraint("reference"),
+        Index(
+            "ix_steps_intended",
+            "intended_wall",
+            sqlite_where=text("status = 'intended'"),
+            postgresql_where=text("status = 'intended'"),
+        ),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    case_id: str = Field(foreign_key="cases.id")
+    account_id: str = Field(foreign_key="accounts.id", index=True)
+    rung: str
+    attempt: int
+    stage: str
+    channel: str
+    status: str
+    reference: str = Field(max_length=16)
+    due_at: datetime = instant()
+    at: datetime | None = instant(default=None)
+    not_before: datetime | None = instant(default=None)
+    needs_person: bool = False
+    reason: str = ""
+    rules: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    verdict: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    payload: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    proof: str = ""
+    disposition: str | None = None
+    tries: int = 0
+    owner: str = ""
+    lease_until: datetime | None = instant(default=None)
+    intended_wall: datetime | None = instant(default=None)

@@ -1,0 +1,97 @@
+"""Ledgers for tests: SQLite always, PostgreSQL when ARREARS_TEST_POSTGRES_URL names a server."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+from arrears.clock import VirtualClock
+from arrears.operations.services import Services, open_services
+from arrears.settings import Settings
+
+POSTGRES_URL = "ARREARS_TEST_POSTGRES_URL"
+START = datetime(2026, 8, 1, 12, tzinfo=UTC)
+HEADER = "account_id,name,phone,street,city,region,postal_code,country,due_date,amount_due,balance,currency\n"
+
+
+def make_postgres_database() -> Iterator[str]:
+    """A database of its own on the test server, dropped afterwards."""
+    server = os.environ.get(POSTGRES_URL)
+    if not server:
+        pytest.skip(f"needs PostgreSQL: set {POSTGRES_URL}, e.g. postgresql://postgres@127.0.0.1/postgres")
+    url = make_url(server).set(drivername="postgresql+psycopg")
+    name = f"arrears_test_{uuid4().hex[:12]}"
+    admin = create_engine(url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield url.set(database=name).render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty ledger's URL, once on each database."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'ledger.db'}"
+    else:
+        yield from make_postgres_database()
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """Settings with everything in a folder of the test's own."""
+    return Settings(database_url=database_url, outbox=tmp_path / "outbox", doubt_seconds=0)
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    """Stands at the start of the story until a test moves it."""
+    return VirtualClock(START)
+
+
+@pytest.fixture
+def services(settings: Settings, clock: VirtualClock) -> Iterator[Services]:
+    """An open deployment on an empty ledger."""
+    opened = open_services(settings).at(clock)
+    yield opened
+    opened.close()
+
+
+def a_row(account_id: str = "A-1", **other: str) -> str:
+    """One line of a portfolio file: a New Yorker whose payment was due on 2026-08-01."""
+    cells = {
+        "account_id": account_id,
+        "name": "Ann Example",
+        "phone": "+12125550101",
+        "street": "1 Main Street",
+        "city": "New York",
+        "region": "NY",
+        "postal_code": "10001",
+        "country": "US",
+        "due_date": "2026-08-01",
+        "amount_due": "120.00",
+        "balance": "1200.50",
+        "currency": "USD",
+    }
+    return ",".join((cells | other).values()) + "\n"
+
+
+@pytest.fixture
+def portfolio(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a portfolio file of the given lines (default: one account)."""
+
+    def write(*rows: str) -> Path:
+        path = tmp_path / "portfolio.csv"
+        path.write_text(HEADER + "".join(rows or (a_row(),)), encoding="utf-8")
+        return path
+
+    return write

@@ -1,0 +1,126 @@
+"""One Prefect server for all tests that need one; a ledger, an outbox and workers for each."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
+from prefect.client.schemas.objects import FlowRun
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from arrears.operations.services import Services, open_services
+from arrears.operations.show import show
+from arrears.settings import ROOT, Settings
+from tests.conftest import HEADER, a_row
+from tests.support.prefect_house import PrefectServer, end, worker
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    server = PrefectServer(tmp_path_factory.mktemp("prefect"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@dataclass
+class House:
+    """One test's deployment of arrears on the shared Prefect server."""
+
+    server: PrefectServer
+    folder: Path
+    environment: dict[str, str]
+    account_id: str
+    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    opened: Services | None = None
+
+    @property
+    def services(self) -> Services:
+        if self.opened is None:
+            names = {"DATABASE_URL", "OUTBOX", "CLOCK", "POLICIES"}
+            given = {name.lower(): self.environment[f"ARREARS_{name}"] for name in names}
+            self.opened = open_services(Settings(**given), live=False)  # pyright: ignore[reportArgumentType]
+        return self.opened
+
+    def start_worker(self, **environment: str) -> subprocess.Popen[bytes]:
+        started = worker(self.server, self.folder / "worker.log", **self.environment | environment)
+        self.workers.append(started)
+        return started
+
+    def enroll(self, **columns: str) -> None:
+        path = self.folder / f"{self.account_id}.csv"
+        path.write_text(HEADER + a_row(self.account_id, **columns), encoding="utf-8")
+        self.flow("enroll", path=str(path))
+
+    def flow(self, name: str, **parameters: str) -> None:
+        given = [part for key, value in parameters.items() for part in ("-p", f"{key}={value}")]
+        self.server.run("prefect", "deployment", "run", f"{name}/default", *given)
+
+    def command(self, *words: str) -> str:
+        return self.server.run("arrears", *words, **self.environment)
+
+    def show(self) -> dict[str, Any]:
+        return show(self.services, self.account_id)
+
+    def steps(self) -> dict[str, str]:
+        """Status of the last attempt at each rung; empty while the account is not enrolled."""
+        try:
+            return {step["rung"]: step["status"] for step in self.show()["steps"]}
+        except LookupError:
+            return {}
+
+    def run(self, client: SyncPrefectClient, run_id: str | None = None) -> FlowRun | None:
+        """The account's timeline, or another of its runs."""
+        runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[self.account_id])))
+        wanted = run_id or self.show()["flow_run_id"]
+        return next((run for run in runs if str(run.id) == wanted), None)
+
+    def texts(self) -> list[str]:
+        return [
+            line
+            for path in sorted((self.folder / "outbox" / "sms").glob("*.jsonl"))
+            for line in path.read_text().splitlines()
+        ]
+
+
+@pytest.fixture
+def house(prefect_server: PrefectServer, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[House]:
+    """A day lasts two seconds from the moment the ledger is opened."""
+    policies = tmp_path / "policies"
+    shutil.copytree(ROOT / "policies", policies)
+    shutil.copy(Path(__file__).parent / "short_ladder.yaml", policies / "ladders" / "card-standard.yaml")
+    environment = {
+        "ARREARS_DATABASE_URL": f"sqlite:///{tmp_path / 'ledger.db'}",
+        "ARREARS_OUTBOX": str(tmp_path / "outbox"),
+        "ARREARS_CLOCK": "lapse:2026-08-01T12:00:00Z:2",
+        "ARREARS_POLICIES": str(policies),
+        "ARREARS_NAP_SECONDS": "1",
+        "ARREARS_SWEEP_GRACE_SECONDS": "5",
+        "ARREARS_DOUBT_SECONDS": "1",
+        "ARREARS_LEASE_SECONDS": "20",
+    }
+    opened = House(prefect_server, tmp_path, environment, f"T-{os.getpid()}-{abs(hash(request.node.name)) % 10**6}")
+    yield opened
+    for process in opened.workers:
+        end(process)
+    if opened.opened is not None:
+        opened.opened.close()
+
+
+@pytest.fixture
+def client(prefect_server: PrefectServer) -> Iterator[SyncPrefectClient]:
+    with (
+        temporary_settings({PREFECT_API_URL: prefect_server.environment["PREFECT_API_URL"]}),
+        get_client(sync_client=True) as opened,
+    ):
+        yield opened

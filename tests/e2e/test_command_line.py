@@ -1,0 +1,428 @@
+"""The installed `arrears`, run as a user runs it: what it prints, how it exits, and what it never tells."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from arrears.settings import ROOT
+from tests.conftest import HEADER, a_row
+
+COMMAND = Path(sys.executable).with_name("arrears")
+NAME, PHONE, STREET = "Ann Example", "12125550101", "1 Main Street"
+PERSONAL = (NAME, PHONE, STREET, "1200.50", "120050", "120.00")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left behind in the terminal."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass
+class Desk:
+    """A folder of a user's own, and `arrears` in it."""
+
+    folder: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    def environment(self) -> dict[str, str]:
+        """The test's own, with nothing in it that `arrears` reads."""
+        ours = {k: v for k, v in os.environ.items() if not k.startswith(("ARREARS_", "TWILIO_", "COLUMNS"))}
+        return ours | self.env
+
+    def run(self, *words: str | Path, **env: str) -> Ran:
+        done = subprocess.run(
+            [COMMAND, *words],
+            cwd=self.folder,
+            env=self.environment() | env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert "Traceback" not in done.stdout + done.stderr
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def done(self, *words: str | Path, **env: str) -> Ran:
+        """Run what succeeds, with nothing to say about it on stderr."""
+        ran = self.run(*words, **env)
+        assert (ran.code, ran.err) == (0, ""), ran
+        return ran
+
+    def refused(self, *words: str | Path, **env: str) -> str:
+        """Run what is refused: exit 1, nothing on stdout, one line on stderr, which is returned."""
+        ran = self.run(*words, **env)
+        assert (ran.code, ran.out) == (1, ""), ran
+        assert ran.err.startswith("arrears: ")
+        assert ran.err.count("\n") == 1
+        assert "internal error" not in ran.err
+        return ran.err.strip()
+
+    def write(self, *rows: str, name: str = "portfolio.csv") -> Path:
+        path = self.folder / name
+        path.write_text(HEADER + "".join(rows), encoding="utf-8")
+        return path
+
+    def show(self, account: str = "A-1") -> Any:
+        return self.done("show", account, "--json").json
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Byte code for all these processes: compiling takes longer than all else they do."""
+    return tmp_path_factory.mktemp("compiled")
+
+
+@pytest.fixture
+def desk(tmp_path: Path, compiled: Path) -> Desk:
+    return Desk(tmp_path, {"PYTHONPYCACHEPREFIX": str(compiled), "PYTHONDONTWRITEBYTECODE": ""})
+
+
+@pytest.fixture
+def enrolled(desk: Desk) -> Desk:
+    """One New Yorker, due on 2026-08-01, taken in on that day."""
+    desk.done("enroll", desk.write(a_row()), "--at", "2026-08-01T12:00:00Z")
+    return desk
+
+
+def texts(desk: Desk) -> list[dict[str, str]]:
+    """Every text in the outbox."""
+    files = (desk.folder / "outbox" / "sms").iterdir()
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
+# A portfolio, from first text to court ----------------------------------------------------------------------
+
+
+def test_an_account_goes_all_the_way_by_hand(enrolled: Desk) -> None:
+    desk = enrolled
+    first = desk.show()
+    assert {"account_id", "status", "stage", "days_past_due", "balance", "holds", "steps", "next"} <= set(first)
+    assert (first["account_id"], first["status"], first["stage"], first["steps"]) == ("A-1", "current", "none", [])
+    assert first["balance"] == {"amount": "1200.50", "currency": "USD"}
+    assert first["next"] == {"rung": "sms-1", "at": "2026-08-02T14:00:00Z", "reason": "until sms-1"}
+
+    advanced = desk.done("advance", "--until", "2026-09-01", "--json").json
+    assert advanced["by_channel"] == {"sms": 3, "call": 1}
+    assert advanced["as_of"] == "2026-09-01T00:00:00Z"
+    [text, *_] = desk.show()["steps"]
+    keys = {"rung", "stage", "channel", "status", "due_at", "at", "attempt", "reference", "rules"}
+    assert keys <= set(text)
+    assert {key: text[key] for key in keys - {"reference", "rules"}} == {
+        "rung": "sms-1",
+        "stage": "sms",
+        "channel": "sms",
+        "status": "done",
+        "due_at": "2026-08-02T14:00:00Z",
+        "at": "2026-08-02T14:00:00Z",
+        "attempt": 1,
+    }
+    assert sorted(line["reference"] for line in texts(desk)) == sorted(
+        step["reference"] for step in desk.show()["steps"] if step["channel"] == "sms"
+    )
+
+    [task] = desk.done("calls", "list", "--json").json
+    assert (task["account_id"], task["number"]) == ("A-1", f"+{PHONE}")
+    assert desk.done("calls", "outcome", "A-1", "no_answer", "--by", "C. Ollector").out == "A-1: no_answer\n"
+    assert "no open call task" in desk.refused("calls", "outcome", "A-1", "no_answer", "--by", "C. Ollector")
+
+    desk.done("advance", "--until", "2026-12-01")
+    assert desk.show()["next"]["reason"] == "legal-1 waits for a person's approval"
+    assert desk.done("approve", "A-1", "legal-1", "--by", "A. Counsel").out == "A-1: legal-1 approved by A. Counsel\n"
+    assert "was approved before" in desk.done("approve", "A-1", "legal-1", "--by", "A. Counsel").out
+    desk.done("advance", "--until", "2026-12-02")
+    last = desk.show()
+    assert (last["status"], last["stage"], last["next"]) == ("closed", "legal", None)
+
+    status = desk.done("status", "--json").json
+    assert status["by_status"] == {"current": 0, "delinquent": 0, "held": 0, "halted": 0, "closed": 1}
+    assert status["by_stage"] == {"none": 0, "sms": 0, "call": 0, "letter": 0, "agency": 0, "legal": 1}
+    assert status["as_of"] == "2026-12-02T00:00:00Z"
+    suffixes = {path.suffix for path in (desk.folder / "outbox").rglob("*") if path.is_file()}
+    assert {".jsonl", ".pdf", ".csv", ".zip"} <= suffixes
+
+    with sqlite3.connect(desk.folder / "arrears.db") as ledger:
+        events = str(ledger.execute("SELECT who, what, why, data FROM events").fetchall())
+    ledger.close()
+    assert "approved" in events
+    for secret in PERSONAL:
+        assert secret not in events
+
+
+def test_enrolment_is_told_in_numbers_lines_and_reasons(desk: Desk) -> None:
+    file = desk.write(a_row("A-1"), a_row("A-2", due_date="31/11/2026"), a_row("A-3", phone="+1212", currency="USX"))
+    first = desk.run("enroll", file, "--at", "2026-08-01", "--json")
+    assert first.code == 0
+    assert first.json == {
+        "portfolio": "portfolio",
+        "rows": 3,
+        "enrolled": 1,
+        "already": 0,
+        "rejected": first.json["rejected"],
+        "rejected_file": str(file) + ".rejected.csv",
+        "due_at_once": {},
+        "timelines_started": 0,
+        "dry_run": False,
+    }
+    assert [(row["line"], row["account_id"]) for row in first.json["rejected"]] == [(3, "A-2"), (4, "A-3")]
+    again = desk.run("enroll", file)
+    assert again.out == "3 rows: 0 enrolled, 1 known already, 2 refused\n"
+    assert "portfolio.csv:3: due_date '31/11/2026' is no date; expected YYYY-MM-DD\n" in again.err
+    for secret in PERSONAL:
+        assert secret not in first.out + again.out + again.err
+    assert desk.run("status", "--json").json["by_status"]["current"] == 1
+
+
+def test_rehearsals_count_by_channel_and_leave_everything_as_it_was(enrolled: Desk) -> None:
+    before = enrolled.done("show", "A-1", "--json").out
+    rehearsed = enrolled.done("advance", "--until", "2026-09-01", "--dry-run", "--json").json
+    assert rehearsed == {"dry_run": True, "by_channel": {"sms": 3, "call": 1}}
+    assert enrolled.done("sweep", "--dry-run").out.startswith("dry run: ")
+    assert enrolled.done("enroll", enrolled.write(a_row("A-7")), "--dry-run").out.startswith(
+        "1 rows: 1 would be enrolled"
+    )
+    assert "not in the ledger" in enrolled.refused("show", "A-7")
+    assert enrolled.done("show", "A-1", "--json").out == before
+    assert not (enrolled.folder / "outbox").exists()
+
+
+def test_money_closes_a_case_once_per_reference(enrolled: Desk) -> None:
+    assert enrolled.done("pay", "A-1", "20.00", "--reference", "[/P] :x: 1").out == "A-1: payment [/P] :x: 1 posted\n"
+    assert "was posted before" in enrolled.done("pay", "A-1", "20.00", "--reference", "[/P] :x: 1").out
+    assert "already used" in enrolled.refused("pay", "A-1", "30.00", "--reference", "[/P] :x: 1")
+    assert "is no amount; expected" in enrolled.refused("pay", "A-1", "10,50", "--reference", "P-2")
+    assert "above zero" in enrolled.refused("pay", "A-1", "0", "--reference", "P-2")
+    assert enrolled.show()["balance"]["amount"] == "1180.50"
+    paid = enrolled.done("pay", "A-1", "1180.50", "--reference", "P-2", "--at", "2026-08-03")
+    assert paid.out == "A-1: payment P-2 posted; case closed\n"
+    assert (enrolled.show()["status"], enrolled.show()["next"]) == ("closed", None)
+
+
+def test_a_hold_is_seen_at_once_and_released(enrolled: Desk) -> None:
+    assert enrolled.done("hold", "A-1", "dispute-open", "--until", "2026-08-20").out == "A-1: held: DISPUTE-OPEN\n"
+    shown = enrolled.show()
+    assert shown["status"] == "held"
+    assert [(hold["kind"], hold["until"]) for hold in shown["holds"]] == [("DISPUTE_OPEN", "2026-08-20T00:00:00Z")]
+    assert "expected one of" in enrolled.refused("hold", "A-1", "DISPUTED")
+    assert enrolled.done("release", "A-1", "DISPUTE_OPEN").out == "A-1: released 1 × DISPUTE_OPEN\n"
+    assert "in force: none" in enrolled.refused("release", "A-1", "DISPUTE_OPEN")
+
+
+def test_the_kill_switch_and_the_halt_hold_until_they_are_undone(enrolled: Desk) -> None:
+    enrolled.done("stop", "--why", "audit")
+    braked = enrolled.run("advance", "--until", "2026-08-04", "--json")
+    assert (braked.code, braked.json["effects"], braked.json["braked"]) == (0, 0, "stopped: audit")
+    assert "stopped: audit" in enrolled.run("status").err
+    assert enrolled.done("start").out == "started\n"
+    assert enrolled.done("start").out == "was not stopped\n"
+    assert enrolled.done("halt", "A-1", "--why", "asked by the lender").out == "A-1: halted\n"
+    assert enrolled.done("advance", "--until", "2026-08-04", "--json").json["effects"] == 0
+    assert enrolled.show()["status"] == "halted"
+    assert enrolled.done("resume", "A-1").out == "A-1: resumed\n"
+    assert "not halted" in enrolled.refused("resume", "A-1")
+    assert enrolled.done("advance", "--until", "2026-08-04", "--json").json["effects"] == 1
+    assert "nothing to settle" in enrolled.refused("settle", "A-1", "sms-1", "skip", "--by", "me", "--why", "-")
+
+
+def test_time_does_not_go_back(enrolled: Desk) -> None:
+    enrolled.done("advance", "--until", "2026-08-10")
+    told = enrolled.refused("advance", "--until", "2026-08-09")
+    assert told == "arrears: the ledger already stands at 2026-08-10T00:00:00Z; --until must not lie before it"
+
+
+# Policies ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def policies(desk: Desk) -> Path:
+    shutil.copytree(ROOT / "policies", desk.folder / "policies")
+    return desk.folder / "policies"
+
+
+def test_a_ladder_is_drawn_with_its_dates(desk: Desk) -> None:
+    drawn = desk.done("ladder", "show", "--due", "2026-11-23").out
+    assert re.search(r"call-1 .*2026-12-23 10:00", drawn)
+    document = desk.done("ladder", "show", "card-standard@1", "--due", "2026-11-23", "--json").json
+    assert document["ladder"] == "card-standard@1"
+    assert [rung["rung"] for rung in document["rungs"]][-1] == "legal-1"
+
+
+def test_a_ladder_with_a_typo_is_refused_by_file_and_line(desk: Desk, policies: Path) -> None:
+    file = policies / "ladders" / "card-standard.yaml"
+    assert desk.done("ladder", "check", file).out == f"{file}: card-standard@1 is sound, 9 rungs\n"
+    lines = file.read_text().splitlines()
+    typo = next(n for n, line in enumerate(lines) if "stage: call" in line)
+    lines[typo] = lines[typo].replace("stage", "stagge")
+    file.write_text("\n".join(lines))
+    for words in (("ladder", "check", str(file)), ("status",)):
+        ran = desk.run(*words, ARREARS_POLICIES=str(policies))
+        assert (ran.code, ran.out) == (1, "")
+        assert f"card-standard.yaml:{typo + 1}: " in ran.err
+        assert "stagge" in ran.err
+
+
+def test_an_unknown_ladder_is_refused_with_those_there_are(desk: Desk) -> None:
+    for words in (("ladder", "show", "gold"), ("ladder", "migrate", "gold")):
+        assert "'gold' is not in policies/ladders; there is card-standard@1" in desk.refused(*words)
+    assert desk.done("ladder", "migrate", "card-standard").out == "moved to card-standard@1: none\n"
+
+
+def test_contact_facts_get_a_verdict_each(desk: Desk) -> None:
+    cases = json.loads((ROOT / "tests/data/contact_cases.json").read_text())["cases"]
+    verdicts = desk.done("check-contact", ROOT / "tests/data/contact_cases.json").json
+    assert len(verdicts) == len(cases)
+    assert all(set(verdict) == {"verdict", "until", "rules"} for verdict in verdicts)
+    (desk.folder / "one.json").write_text(json.dumps(cases[0]))
+    assert desk.done("check-contact", "one.json").json == verdicts[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"channel": "fax"}, r"channel: .*'call'.*'sms'"),
+        ({"zones": ["Mars/Base"]}, r"zones: .*'Mars/Base' is no IANA time zone such as America/New_York"),
+        ({"at": "tomorrow"}, r"at: .*datetime"),
+        ({"colour": "red"}, r"colour: "),
+    ],
+)
+def test_facts_that_cannot_be_judged_are_named_by_field(desk: Desk, change: dict[str, Any], says: str) -> None:
+    case = json.loads((ROOT / "tests/data/contact_cases.json").read_text())["cases"][0]
+    (desk.folder / "facts.json").write_text(json.dumps(case | {"facts": case["facts"] | change}))
+    assert re.search(rf"facts\.json: {says}", desk.refused("check-contact", "facts.json"))
+
+
+def test_a_file_that_is_no_json_is_refused_with_its_line(desk: Desk) -> None:
+    (desk.folder / "facts.json").write_text('{"facts":\n oops}')
+    assert "facts.json:2: no JSON" in desk.refused("check-contact", "facts.json")
+
+
+# What is refused, in one line -------------------------------------------------------------------------------
+
+
+def a_binary(folder: Path) -> Path:
+    (folder / "scan.csv").write_bytes(bytes(range(256)) * 20)
+    return folder / "scan.csv"
+
+
+REFUSALS: list[tuple[str, Callable[[Path], tuple[str | Path, ...]], str]] = [
+    ("no file", lambda folder: ("enroll", folder / "none.csv"), "none.csv: no such file"),
+    ("a binary file", lambda folder: ("enroll", a_binary(folder)), "scan.csv: this is a binary file"),
+    ("no facts", lambda folder: ("check-contact", "none.json"), "none.json: No such file"),
+    ("no ladder file", lambda folder: ("ladder", "check", "none.yaml"), "none.yaml: no such file"),
+    *(
+        (f"{words[0]} of nobody", lambda folder, words=words: words, "account 'A-9' is not in the ledger")
+        for words in (
+            ("show", "A-9"),
+            ("pay", "A-9", "10", "--reference", "P-1"),
+            ("hold", "A-9", "DISPUTE_OPEN"),
+            ("resume", "A-9"),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "says"), [case[1:] for case in REFUSALS], ids=[case[0] for case in REFUSALS])
+def test_a_refusal_is_one_line(desk: Desk, words: Callable[[Path], tuple[str | Path, ...]], says: str) -> None:
+    assert says in desk.refused(*words(desk.folder))
+
+
+@pytest.mark.parametrize(
+    ("env", "says"),
+    [
+        ({"ARREARS_DATABASE_URL": "sqlite:///folder"}, "sqlite:///folder cannot be opened: unable to open"),
+        ({"ARREARS_DATABASE_URL": "sqlite:///letter.txt"}, "cannot be opened: file is not a database"),
+        ({"ARREARS_DATABASE_URL": "postgresql://u:sekret@127.0.0.1:1/x"}, "Connection refused"),
+        ({"ARREARS_POLICIES": "folder"}, "holds no ladder"),
+        ({"ARREARS_TEMPLATES": "folder"}, "no templates here"),
+        ({"ARREARS_CLOCK": "lapse:x:1.2.3"}, "clock 'lapse:x:1.2.3' is not known; expected system or lapse:"),
+        ({"ARREARS_LEASE_SECONDS": "soon"}, "ARREARS_LEASE_SECONDS: "),
+    ],
+    ids=lambda value: next(iter(value.values())) if isinstance(value, dict) else "",
+)
+def test_a_setting_that_cannot_be_used_is_named(desk: Desk, env: dict[str, str], says: str) -> None:
+    (desk.folder / "folder").mkdir()
+    (desk.folder / "letter.txt").write_text("Dear customer, " * 100)
+    told = desk.refused("status", **env)
+    assert says in told
+    assert "sekret" not in told
+
+
+def test_an_outbox_that_cannot_be_written_is_told_before_anything_is_driven(enrolled: Desk) -> None:
+    (enrolled.folder / "outbox").write_text("in the way")
+    told = enrolled.refused("advance", "--until", "2026-08-10")
+    assert re.search(r"outbox outbox cannot be written: .+; ARREARS_OUTBOX names the folder", told)
+    assert "cannot be written" in enrolled.refused("sweep")
+    assert enrolled.show()["steps"] == []
+
+
+def test_a_refusal_repeats_nothing_personal(desk: Desk) -> None:
+    file = desk.write(
+        a_row("A-1", phone="twelve"),
+        a_row(NAME),
+        a_row("A-3", due_date=PHONE, amount_due="120.00x", currency="USD"),
+        a_row("A-4", amount_due="1431.77"),
+    )
+    ran = desk.run("enroll", file)
+    assert ran.out == "4 rows: 0 enrolled, 0 known already, 4 refused\n"
+    # 1200.50 stands in the reason as the example of an amount.
+    for secret in (NAME, PHONE, STREET, "120.00x", "1431.77", "twelve"):
+        assert secret not in ran.out + ran.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("promote", "A-1"),
+        ("show",),
+        ("pay", "A-1", "10"),
+        ("approve", "A-1", "legal-1"),
+        ("hold", "A-1", "DISPUTE_OPEN", "--until", "31/11/2026"),
+        ("advance", "--until", "tomorrow"),
+        ("calls", "outcome", "A-1", "shouted", "--by", "me"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_exits_with_2(desk: Desk, words: tuple[str, ...]) -> None:
+    ran = desk.run(*words)
+    assert (ran.code, ran.out) == (2, "")
+    assert "Usage: arrears" in ran.err
+    assert not (desk.folder / "arrears.db").exists()
+
+
+def test_an_interrupted_advance_can_be_run_again(desk: Desk) -> None:
+    desk.done("enroll", desk.write(*(a_row(f"A-{n}") for n in range(1, 301))), "--at", "2026-08-01T12:00:00Z")
+    running = subprocess.Popen(
+        [COMMAND, "advance", "--until", "2026-08-03"],
+        cwd=desk.folder,
+        env=desk.environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (desk.folder / "outbox" / "sms").exists():
+        assert running.poll() is None
+    running.send_signal(signal.SIGINT)
+    _, told = running.communicate(timeout=60)
+    assert running.returncode == 1
+    assert told == "arrears: interrupted; what was done is recorded, run the same command again to go on\n"
+    assert desk.done("advance", "--until", "2026-08-03", "--json").json["failed"] == []
+    references = [text["reference"] for text in texts(desk)]
+    assert len(set(references)) == len(references) == 300

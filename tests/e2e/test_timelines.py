@@ -1,0 +1,160 @@
+"""Timelines on a real Prefect server with real workers."""
+
+from __future__ import annotations
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.states import Cancelling, Running, Scheduled
+
+from arrears.operations.pay import pay
+from tests.e2e.conftest import House
+from tests.support.prefect_house import end, wait_for
+
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+
+SLOW_DAYS = "lapse:2026-08-01T12:00:00Z:600"
+
+
+def waiting(house: House, client: SyncPrefectClient) -> bool:
+    run = house.run(client) if house.steps() or house_known(house) else None
+    return run is not None and run.state is not None and run.state.name == "Waiting"
+
+
+def house_known(house: House) -> bool:
+    try:
+        return house.show()["flow_run_id"] is not None
+    except LookupError:
+        return False
+
+
+def test_an_account_climbs_all_five_stages_as_one_run_that_waits_between_them(
+    house: House, client: SyncPrefectClient
+) -> None:
+    house.start_worker()
+    house.enroll()
+    wait_for("the enrolment", lambda: house_known(house))
+    run = wait_for("the wait for the text", lambda: house.run(client))
+    assert run.state.type.name == "SCHEDULED"
+    assert run.state.name == "Waiting"
+    assert run.state.message == "until sms-1, 2026-08-02 10:00 America/New_York"
+
+    wait_for("the placement", lambda: house.steps().get("agency-1") == "done")
+    house.command("approve", house.account_id, "legal-1", "--by", "A. Counsel")
+    done = wait_for("the end of the run", lambda: _completed(house, client))
+
+    assert done.state.message == "closed: referred"
+    assert done.name == house.account_id
+    tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[done.id])))
+    assert [task.name for task in sorted(tasks, key=lambda task: task.start_time)] == [
+        "sms-1",
+        "call-1",
+        "letter-1",
+        "agency-1",
+        "legal-1",
+    ]
+    assert "stage:legal" in done.tags
+    assert f"portfolio:{house.account_id}" in done.tags
+    assert len(house.texts()) == 1
+
+
+def test_a_payment_completes_the_run_at_once(house: House, client: SyncPrefectClient) -> None:
+    house.environment["ARREARS_CLOCK"] = SLOW_DAYS
+    house.start_worker()
+    house.enroll()
+    wait_for("the wait", lambda: waiting(house, client))
+    house.command("pay", house.account_id, "120.00", "--reference", f"P-{house.account_id}")
+    done = wait_for("the end of the run", lambda: _completed(house, client), seconds=30)
+    assert done.state.message == "closed: cured"
+    assert house.texts() == []
+
+
+def test_a_payment_nobody_told_prefect_of_is_made_good_by_the_sweep(house: House, client: SyncPrefectClient) -> None:
+    house.environment["ARREARS_CLOCK"] = "lapse:2026-08-01T12:00:00Z:60"
+    house.start_worker()
+    house.enroll()
+    wait_for("the wait", lambda: waiting(house, client))
+    at = house.services.clock.now()
+    pay(house.services, house.account_id, "120.00", reference=f"P-{house.account_id}", at=at, source="t", who="t")
+    wait_for("the grace to pass", lambda: house.services.clock.now() > at + house.services.clock.lasts(_seconds(6)))
+    house.flow("sweep")
+    done = wait_for("the end of the run", lambda: _completed(house, client))
+    assert done.state.message == "closed: cured"
+
+
+def test_a_cancelled_timeline_halts_its_case_until_it_is_resumed(house: House, client: SyncPrefectClient) -> None:
+    house.environment["ARREARS_CLOCK"] = SLOW_DAYS
+    house.start_worker()
+    house.enroll()
+    run = wait_for("the wait", lambda: waiting(house, client) and house.run(client))
+    client.set_flow_run_state(run.id, Cancelling())
+    assert client.read_flow_run(run.id).state.name == "Cancelled"
+
+    house.flow("sweep")
+    wait_for("the halt", lambda: house.show()["status"] == "halted")
+    house.flow("sweep")
+    assert house.show()["status"] == "halted"
+    assert "cancelled in Prefect" in house.show()["next"]["reason"]
+
+    house.command("resume", house.account_id)
+    successor = wait_for("the successor", lambda: waiting(house, client) and house.run(client))
+    assert successor.id != run.id
+    assert house.show()["status"] in ("current", "delinquent")
+
+
+def test_a_run_by_hand_advances_once_and_says_where_the_timeline_is(house: House, client: SyncPrefectClient) -> None:
+    house.environment["ARREARS_CLOCK"] = SLOW_DAYS
+    house.start_worker()
+    house.enroll()
+    timeline = wait_for("the wait", lambda: waiting(house, client) and house.run(client))
+    house.flow("escalate", account_id=house.account_id)
+
+    def by_hand():
+        for run in client.read_flow_runs(limit=50):
+            if run.parameters.get("account_id") == house.account_id and run.id != timeline.id and run.state.is_final():
+                return run
+        return None
+
+    run = wait_for("the run by hand", by_hand)
+    assert run.state.message == f"advanced once; the timeline goes on in flow run {timeline.id}"
+    assert house.show()["flow_run_id"] == str(timeline.id)
+    assert client.read_flow_run(timeline.id).state.name == "Waiting"
+
+
+def test_a_killed_worker_leaves_a_run_running_and_the_sweep_revives_it(house: House, client: SyncPrefectClient) -> None:
+    first = house.start_worker()
+    house.enroll()
+    wait_for("the first text", lambda: house.steps().get("sms-1") == "done")
+    run = wait_for("the wait", lambda: waiting(house, client) and house.run(client))
+    end(first)
+    # What kill -9 leaves behind when it strikes while a rung is being made.
+    client.set_flow_run_state(run.id, Running(), force=True)
+
+    house.start_worker()
+    house.command("show", house.account_id)
+    wait_for("the call to fall due", lambda: house.show()["days_past_due"] >= 7)
+    house.flow("sweep")
+    wait_for("the letter", lambda: house.steps().get("letter-1") == "done")
+    assert len(house.texts()) == 1
+    assert house.run(client).id == run.id
+
+
+def test_a_failed_run_retried_in_the_ui_makes_no_second_effect(house: House, client: SyncPrefectClient) -> None:
+    house.start_worker()
+    house.enroll()
+    wait_for("the first text", lambda: house.steps().get("sms-1") == "done")
+    run = wait_for("the wait", lambda: waiting(house, client) and house.run(client))
+    client.set_flow_run_state(run.id, Scheduled(name="AwaitingRetry"), force=True)
+    wait_for("the call", lambda: house.steps().get("call-1") == "done")
+    assert len(house.texts()) == 1
+
+
+def _completed(house: House, client: SyncPrefectClient):
+    run = house.run(client)
+    return run if run is not None and run.state is not None and run.state.is_completed() else None
+
+
+def _seconds(count: int):
+    from datetime import timedelta
+
+    return timedelta(seconds=count)

@@ -1,0 +1,245 @@
+"""Twilio failing in every way it can, under a sweep or a whole advance: a text goes once or the record says why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pytest
+
+from arrears.clock import VirtualClock
+from arrears.engine.vocabulary import StepStatus
+from arrears.ledger.cases import read_case_file
+from arrears.operations.advance import advance
+from arrears.operations.brakes import Budget
+from arrears.operations.moves import Standstill
+from arrears.operations.services import Services
+from arrears.operations.steer import Settlement, SteeringRefused, settle
+from arrears.operations.sweep import catch_up, sweep
+from tests.faults.conftest import at_twilio
+from tests.support.audit import Books, assert_made_once, books_of, effects_of, step_and_case, told_of
+from tests.support.landings import ACCOUNT, Stairs
+from tests.support.twilio_stand_in import TwilioStandIn
+
+pytestmark = pytest.mark.faults
+
+NUMBER = "+12125550101"
+
+
+@dataclass
+class Desk:
+    """A deployment whose account is due its first text, and Twilio."""
+
+    services: Services
+    twilio: TwilioStandIn
+    until: datetime
+    rung: str = "sms-1"
+
+    @property
+    def books(self) -> Books:
+        return books_of(self.services, self.twilio.accepted())
+
+    @property
+    def step(self):
+        return step_and_case(self.books, ACCOUNT, self.rung)[0]
+
+    @property
+    def case(self):
+        with self.services.ledger.read() as session:
+            return read_case_file(session, ACCOUNT).case
+
+    def sweep(self) -> int:
+        return sweep(self.services, who="test", budget=Budget()).effects
+
+    def catch_up(self, days: int = 0) -> int:
+        """Waits in real time for whatever needs it."""
+        return catch_up(self.services, self.until + timedelta(days=days), who="test", budget=Budget()).effects
+
+
+@pytest.fixture
+def desk(stairs: Stairs, twilio: TwilioStandIn, request: pytest.FixtureRequest) -> Iterator[Desk]:
+    # Absence is proved against Twilio's clock, which goes by whole seconds.
+    now = twilio.now
+    twilio.now = lambda: now() + timedelta(seconds=1)
+    landing = stairs.landing("sms")
+    with landing.services(**at_twilio(twilio), **getattr(request, "param", {})) as services:
+        yield Desk(services.at(VirtualClock(landing.until)), twilio, landing.until)
+
+
+# Known not to have gone -----------------------------------------------------------------------------------------
+
+
+def test_a_number_that_is_none_fails_the_step_and_the_ladder_goes_on(desk: Desk):
+    desk.twilio.mailbox.refuse(NUMBER, 21211)
+    assert desk.sweep() == 0
+    assert (desk.step.status, desk.step.reason) == (
+        StepStatus.FAILED,
+        "21211: the recipient's number is no valid phone number",
+    )
+    assert (desk.case.next_rung, desk.case.retry_at) == ("sms-2", None)
+    desk.twilio.mailbox.refused.clear()
+    desk.catch_up(days=4)
+    assert [text["body"].count("Ref ") for text in desk.twilio.accepted()] == [1]
+    assert effects_of(desk.books, step_and_case(desk.books, ACCOUNT, "sms-2")[0]) == 1
+
+
+def test_a_holder_who_replied_stop_is_skipped_and_the_ladder_goes_on(desk: Desk):
+    desk.twilio.mailbox.refuse(NUMBER, 21610)
+    assert desk.sweep() == 0
+    assert desk.step.status == StepStatus.SKIPPED
+    assert desk.step.reason == "21610: the recipient has replied STOP to this sender"
+    assert desk.case.next_rung == "sms-2"
+    assert not desk.twilio.accepted()
+
+
+def test_too_many_requests_puts_the_text_back_until_twilio_says(desk: Desk):
+    desk.twilio.fault("429", retry_after=1)
+    before = desk.services.clock.wall()
+    assert desk.sweep() == 0
+    assert (desk.step.status, desk.step.tries) == (StepStatus.PLANNED, 1)
+    assert desk.case.retry_at is not None
+    assert desk.case.retry_at >= before + timedelta(seconds=1)
+    assert desk.sweep() == 0, "it was tried again too soon"
+    assert desk.twilio.requests["POST"] == 1
+    assert desk.catch_up() == 1
+    assert_made_once(desk.books, ACCOUNT, desk.rung)
+    assert desk.twilio.requests["POST"] == 2
+
+
+def test_too_many_requests_without_a_time_backs_off_longer_each_time(desk: Desk):
+    desk.twilio.fault("429", times=2)
+    assert desk.catch_up() == 1
+    made = assert_made_once(desk.books, ACCOUNT, desk.rung)
+    assert (made.tries, desk.twilio.requests["POST"]) == (2, 3)
+
+
+def test_wrong_credentials_fail_no_account(desk: Desk):
+    right = desk.twilio.credentials
+    desk.twilio.credentials = "Basic other"
+    assert desk.sweep() == 0
+    assert desk.step.status == StepStatus.PLANNED
+    assert "TWILIO_AUTH_TOKEN" in desk.case.next_reason
+    desk.twilio.credentials = right
+    assert desk.catch_up() == 1
+    assert_made_once(desk.books, ACCOUNT, desk.rung)
+
+
+# In doubt -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("drive", [Desk.sweep, Desk.catch_up], ids=["sweep", "catch_up"])
+@pytest.mark.parametrize("fault", ["drop_after_accept", "cut_short", "garbage", "http_500_after_accept"])
+def test_a_text_accepted_without_an_answer_is_found_and_not_sent_again(
+    desk: Desk, fault: str, drive: Callable[[Desk], int]
+):
+    desk.twilio.fault(fault, method="POST")
+    drive(desk)
+    made = assert_made_once(desk.books, ACCOUNT, desk.rung)
+    told = told_of(desk.books, made)
+    assert (told["intended"], told["in doubt"], told["done"]) == (1, 1, 1)
+    assert desk.twilio.requests["POST"] == 1
+
+
+@pytest.mark.parametrize("fault", ["drop_before_accept", "http_500", "http_503"])
+def test_a_text_that_may_have_gone_is_looked_up_before_it_is_sent_again(desk: Desk, fault: str):
+    desk.twilio.fault(fault, method="POST")
+    desk.catch_up()
+    made = assert_made_once(desk.books, ACCOUNT, desk.rung)
+    told = told_of(desk.books, made)
+    assert (told["intended"], told["in doubt"], told["put back"]) == (2, 1, 1)
+    assert [exchange.method for exchange in desk.twilio.exchanges] == ["POST", "GET", "POST"]
+
+
+@pytest.mark.parametrize("desk", [{"doubt_seconds": 3}], indirect=True)
+@pytest.mark.parametrize("fault", ["slow", "late"])
+def test_a_text_that_took_longer_than_we_waited_is_found(desk: Desk, fault: str):
+    channel = next(iter(desk.services.channels.values()))
+    channel._timeout = 0.3  # pyright: ignore  ten seconds in real life
+    desk.twilio.fault(fault, seconds=0.6, method="POST")
+    assert desk.sweep() == 0
+    assert desk.step.status == StepStatus.INTENDED
+    assert desk.sweep() == 0, "it was looked up before Twilio had settled"
+    assert desk.twilio.requests["GET"] == 0
+    desk.catch_up()
+    assert_made_once(desk.books, ACCOUNT, desk.rung)
+    assert desk.twilio.requests["POST"] == 1
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_look_up_that_fails_for_a_while_is_asked_again_and_nothing_is_sent_meanwhile(desk: Desk, accepted: bool):
+    desk.twilio.fault("drop_after_accept" if accepted else "drop_before_accept", method="POST")
+    desk.twilio.fault("http_503", method="GET")
+    desk.twilio.fault("garbage", method="GET")
+    rest = advance(desk.services, ACCOUNT, who="test").rest
+    assert isinstance(rest, Standstill)
+    assert rest.wall_until is not None
+    assert desk.step.status == StepStatus.INTENDED
+    assert desk.sweep() == 0
+    assert desk.twilio.requests["POST"] == 1
+    desk.catch_up()
+    made = assert_made_once(desk.books, ACCOUNT, desk.rung)
+    told = told_of(desk.books, made)
+    assert told["in doubt"] == 3
+    assert desk.twilio.requests["POST"] == (1 if accepted else 2)
+
+
+@pytest.mark.parametrize("desk", [{"doubt_seconds": 600}], indirect=True)
+def test_absence_is_not_believed_before_twilio_has_had_its_time(desk: Desk):
+    desk.twilio.fault("http_500", method="POST")
+    assert desk.sweep() == 0
+    assert desk.step.lease_until is not None
+    assert desk.step.lease_until > desk.services.clock.wall() + timedelta(seconds=590)
+    assert desk.sweep() == 0
+    assert [exchange.method for exchange in desk.twilio.exchanges] == ["POST"]
+
+
+# Nobody can tell ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unknown(desk: Desk) -> Desk:
+    """A text dropped after it was accepted, whose body Twilio then redacts."""
+    desk.twilio.fault("drop_after_accept", method="POST")
+    desk.twilio.fault("http_503", method="GET")
+    desk.sweep()
+    [text] = desk.twilio.accepted()
+    desk.twilio.mailbox.update(text["sid"], body="")
+    desk.catch_up()
+    assert desk.step.status == StepStatus.UNKNOWN
+    return desk
+
+
+def test_what_nobody_can_prove_is_unknown_and_never_sent_again_by_itself(unknown: Desk):
+    assert "bodies removed" in unknown.step.reason
+    assert told_of(unknown.books, unknown.step)["unknown"] == 1
+    unknown.catch_up(days=2)
+    assert unknown.step.status == StepStatus.UNKNOWN
+    assert unknown.twilio.requests["POST"] == 1
+    assert unknown.case.next_rung == "sms-2"
+
+
+@pytest.mark.parametrize(
+    ("settlement", "status", "posts"),
+    [
+        (Settlement.DONE, StepStatus.DONE, 1),
+        (Settlement.SKIP, StepStatus.SKIPPED, 1),
+        (Settlement.AGAIN, StepStatus.DONE, 2),
+    ],
+)
+def test_a_person_settles_what_is_unknown(unknown: Desk, settlement: Settlement, status: StepStatus, posts: int):
+    settle(unknown.services, ACCOUNT, unknown.rung, settlement, by="Kim", why="the holder was asked", at=unknown.until)
+    unknown.catch_up()
+    assert unknown.step.status == status
+    assert unknown.twilio.requests["POST"] == posts
+    if settlement is not Settlement.AGAIN:
+        assert unknown.step.reason == "settled by Kim: the holder was asked"
+        assert unknown.case.next_rung == "sms-2"
+
+
+def test_a_text_in_flight_is_not_a_persons_to_settle(desk: Desk):
+    desk.twilio.fault("drop_after_accept", method="POST")
+    desk.twilio.fault("http_503", method="GET")
+    desk.sweep()
+    with pytest.raises(SteeringRefused, match="intended"):
+        settle(desk.services, ACCOUNT, desk.rung, Settlement.AGAIN, by="Kim", why="in a hurry", at=desk.until)

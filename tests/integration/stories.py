@@ -1,0 +1,49 @@
+"""How the tests of this folder tell a story: take accounts in, let days pass, read what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import SQLModel
+
+from arrears.operations.brakes import Budget
+from arrears.operations.enroll import Enrolment, enroll
+from arrears.operations.services import Services
+from arrears.operations.show import show
+from arrears.operations.sweep import Swept, catch_up
+from tests.conftest import START
+
+Portfolio = Callable[..., Path]
+
+
+def take_in(services: Services, path: Path, *, at: datetime = START, **other: Any) -> Enrolment:
+    return enroll(services, path, at=at, who="test", driver="sweep", virtual=True, **other)
+
+
+def until(services: Services, day: float, budget: Budget | None = None) -> Swept:
+    """Drive to noon UTC, `day` days after the due date."""
+    return catch_up(services, START + timedelta(days=day), who="test", budget=budget or Budget())
+
+
+def steps(services: Services, account_id: str = "A-1") -> list[tuple[str, str]]:
+    return [(step["rung"], step["status"]) for step in show(services, account_id)["steps"]]
+
+
+def last(services: Services, rung: str) -> dict[str, Any]:
+    return [step for step in show(services, "A-1")["steps"] if step["rung"] == rung][-1]
+
+
+def at(services: Services) -> datetime:
+    return datetime.fromisoformat(show(services, "A-1")["as_of"])
+
+
+def dump(services: Services) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table."""
+    with services.ledger.read() as session:
+        return {
+            name: sorted((tuple(row) for row in session.connection().execute(table.select())), key=str)
+            for name, table in SQLModel.metadata.tables.items()
+        }

@@ -1,0 +1,133 @@
+"""The auditor: reads a ledger and an outbox from outside and says whether a step was made exactly once."""
+
+from __future__ import annotations
+
+import csv
+import json
+import zipfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+import models
+from arrears.channels.agency import PlacementFolder
+from arrears.ledger.cases import read_case_file
+from arrears.ledger.database import Ledger
+from arrears.operations.services import Services
+
+
+@dataclass(frozen=True)
+class Books:
+    """What there is to audit: the ledger, the outbox, and what Twilio accepted when texts go there."""
+
+    ledger: Ledger
+    outbox: Path
+    texts: Sequence[dict[str, Any]] | None = None
+
+
+def books_of(services: Services, texts: Sequence[dict[str, Any]] | None = None) -> Books:
+    """Of an open deployment."""
+    return Books(services.ledger, services.settings.outbox, texts)
+
+
+def effects_of(books: Books, step: models.Step) -> int:
+    """How often the effect of `step` is in the world."""
+    outbox = books.outbox
+    match step.channel:
+        case "sms" if books.texts is not None:
+            return sum(f"Ref {step.reference}" in text["body"] for text in books.texts)
+        case "sms":
+            lines = [line for file in outbox.glob("sms/*.jsonl") for line in file.read_text().splitlines()]
+            return sum(json.loads(line)["reference"] == step.reference for line in lines)
+        case "call":
+            with books.ledger.read() as session:
+                tasks = session.exec(select(models.CallTask).where(models.CallTask.account_id == step.account_id)).all()
+            return sum((task.rung, task.attempt) == (step.rung, step.attempt) for task in tasks)
+        case "letter":
+            return len(list(outbox.rglob(f"{step.reference}.pdf")))
+        case "agency":
+            rows = [row for file in outbox.glob("agency/*/*.csv") for row in csv.DictReader(file.open())]
+            return sum(row["reference"] == step.reference for row in rows)
+        case "legal":
+            return len(list(outbox.rglob(f"{step.reference}.zip")))
+        case other:
+            raise ValueError(other)
+
+
+def assert_made_once(books: Books, account_id: str, rung: str) -> models.Step:
+    """The first attempt at `rung` is done, once, in the ledger and in the world, and the case goes on."""
+    step, case = step_and_case(books, account_id, rung)
+    assert step.status == "done", f"{step.status}: {step.reason}"
+    assert step.proof
+    there = effects_of(books, step)
+    assert there == 1, f"the effect is there {there} times"
+    with books.ledger.read() as session:
+        _rows_match(session, books.outbox, step)
+    told = told_of(books, step)
+    assert told["done"] == 1
+    assert told["intended"] == 1 + told["put back"]
+    assert not list(books.outbox.rglob("*.part"))
+    if case.status == "closed":
+        assert case.outcome in ("referred", "paid", "cured")
+    else:
+        assert step.at is not None
+        assert case.next_due_at is not None
+        assert case.next_due_at > step.at
+        assert case.retry_at is None
+    if books.texts is not None:
+        assert [text["sid"] for text in books.texts if f"Ref {step.reference}" in text["body"]] == [step.proof]
+    return step
+
+
+def step_and_case(books: Books, account_id: str, rung: str) -> tuple[models.Step, models.Case]:
+    """The one row of the first attempt at `rung`, and its case."""
+    with books.ledger.read() as session:
+        file = read_case_file(session, account_id)
+    [step] = [s for s in file.steps if (s.rung, s.attempt) == (rung, 1)]
+    return step, file.case
+
+
+def told_of(books: Books, step: models.Step) -> Counter[str]:
+    """The events of one step, counted by what they tell."""
+    with books.ledger.read() as session:
+        events = session.exec(select(models.Event).order_by(col(models.Event.id))).all()
+    return Counter(event.what for event in events if event.data.get("reference") == step.reference)
+
+
+def _rows_match(session: Session, outbox: Path, step: models.Step) -> None:
+    """The rows that stand for the effect agree with the files, byte for byte."""
+    match step.channel:
+        case "letter" | "legal":
+            table: Any = models.Letter if step.channel == "letter" else models.Referral
+            [row] = session.exec(
+                select(table).where(table.account_id == step.account_id, table.reference == step.reference)
+            )
+            content = (outbox / row.path).read_bytes()
+            assert sha256(content).hexdigest() == row.sha256
+            if step.channel == "legal":
+                assert zipfile.ZipFile(outbox / row.path).testzip() is None
+        case "agency":
+            placement = session.get(models.Placement, step.reference)
+            assert placement is not None
+            assert_batch_is_whole(session, outbox, placement.agency, placement.day)
+
+
+def assert_batch_is_whole(session: Session, outbox: Path, agency: str, day: Any) -> None:
+    """The day's file, its manifest, the batch row and the placement rows tell the same."""
+    batch = session.get(models.PlacementBatch, (agency, day))
+    manifest = PlacementFolder(outbox).manifest(agency, day)
+    assert batch is not None
+    assert manifest is not None
+    content = (outbox / manifest.path).read_bytes()
+    assert sha256(content).hexdigest() == manifest.sha256 == batch.sha256
+    rows = session.exec(
+        select(models.Placement).where(models.Placement.agency == agency, models.Placement.day == day)
+    ).all()
+    listed = list(csv.DictReader(content.decode("utf-8-sig").splitlines()))
+    assert sorted(row["placement_id"] for row in listed) == sorted(row.reference for row in rows)
+    assert len(rows) == manifest.count == batch.count

@@ -1,0 +1,191 @@
+"""The contact rules as shipped, and what a broken rules folder says."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date, time
+from pathlib import Path
+
+import pytest
+
+from arrears.engine.contact.facts import ContactChannel
+from arrears.engine.contact.gate import gate
+from arrears.engine.contact.verdict import Deny
+from arrears.engine.vocabulary import Party
+from arrears.policies.calendars import CALENDAR_NAMES, calendar
+from arrears.policies.contact_rules import load_rulebook
+from arrears.policies.hold_kinds import HoldKind
+from arrears.policies.problems import PolicyError
+from tests.builders import NOW, POLICIES, a_contact, a_hold, facts, shipped_rules
+from tests.unit.policies.mistakes import mistakes
+
+RULES = shipped_rules()
+BY_ID = {
+    rule.id: rule for pack in RULES.packs.values() for rule in (*pack.windows, *pack.closed_days, *pack.holds)
+}  # fmt: skip
+
+GOOD = """\
+jurisdiction: US
+name: United States
+quiet_hours:
+  - id: US-QH
+    applies_to: [first_party]
+    channels: [call]
+    opens: "08:00"
+    closes: "21:00"
+    strength: hard
+    evidence: primary
+    verified: true
+    source: a statute
+closed_days:
+  - id: US-DAY
+    applies_to: [first_party]
+    channels: [call]
+    closed: {weekdays: [sunday]}
+    strength: hard
+    evidence: primary
+    verified: true
+    source: a statute
+holds:
+  - id: US-HOLD
+    applies_to: [first_party]
+    hold: BANKRUPTCY_STAY
+    blocks: everything
+    strength: hard
+    evidence: primary
+    verified: true
+    source: a statute
+"""
+
+
+def a_folder(folder: Path, **packs: str) -> Path:
+    shutil.copy(POLICIES / "contact-rules" / "HOUSE.yaml", folder)
+    for name, text in packs.items():
+        (folder / f"{name.replace('_', '-')}.yaml").write_text(text)
+    return folder
+
+
+def problems_of(folder: Path) -> list[str]:
+    with pytest.raises(PolicyError) as caught:
+        load_rulebook(folder)
+    return [str(problem).replace(f"{folder}/", "") for problem in caught.value.problems]
+
+
+def test_every_jurisdiction_of_the_research_has_a_pack():
+    assert sorted(RULES.packs) == [
+        "CN", "DE", "EU", "GB", "HOUSE", "IN", "US", "US-CA", "US-DC", "US-FL", "US-MA", "US-MD", "US-NH", "US-NV",
+        "US-NY", "US-NY-NYC", "US-OK", "US-WA", "US-WV",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rule", "opens", "closes"),
+    [
+        ("US-REGF-QH-1", 8, 21), ("US-FP-QH-POLICY", 8, 21), ("MA-QH-1", 8, 21), ("FL-QH-1", 8, 21),
+        ("WV-QH-1", 8, 21), ("CA-QH-1", 8, 21), ("NH-QH-1", 8, 21), ("GB-QH-POLICY", 8, 21), ("CN-QH-CBA", 8, 22),
+        ("CN-QH-GBT", 8, 22), ("IN-QH-RBI", 8, 19), ("HOUSE-QH", 8, 22),
+    ],
+)  # fmt: skip
+def test_hours_are_those_of_the_research(rule: str, opens: int, closes: int):
+    assert (BY_ID[rule].opens, BY_ID[rule].closes) == (time(opens), time(closes))  # type: ignore[union-attr]
+
+
+def test_what_nobody_has_read_is_never_law():
+    assert [rule.id for rule in BY_ID.values() if not rule.verified and rule.strength != "policy"] == []
+
+
+def test_house_hours_are_never_stricter_than_a_law_that_knows_better():
+    house = next(iter(RULES.packs["HOUSE"].windows))
+    assert all(w.opens >= house.opens and w.closes <= house.closes for w in RULES.packs["CN"].windows)
+    assert not house.channels & {ContactChannel.LETTER, ContactChannel.PLACEMENT, ContactChannel.REFERRAL}
+
+
+@pytest.mark.parametrize("channel", ["letter", "placement", "referral"])
+@pytest.mark.parametrize("place", sorted(set(RULES.packs) - {"HOUSE"}))
+def test_letters_placement_and_referral_have_no_clock_anywhere(place: str, channel: str):
+    packs = RULES.matching((place,)) or ()
+    timed = [rule for pack in packs for rule in (*pack.windows, *pack.closed_days)]
+    assert not any(ContactChannel(channel) in rule.channels for rule in timed)
+
+
+def test_one_rule_with_hours_and_closed_days_keeps_one_id():
+    germany = RULES.packs["DE"]
+    assert [rule.id for rule in (*germany.windows, *germany.closed_days)] == ["DE-QH-POLICY", "DE-QH-POLICY"]
+
+
+def test_british_bank_holidays_are_those_of_england_and_wales():
+    days = calendar("gb_bank_holidays")
+    assert {date(2026, 12, 25), date(2026, 12, 28), date(2026, 4, 6), date(2026, 8, 31)} <= days
+    assert date(2026, 11, 30) not in days  # St Andrew's Day, Scotland's
+    assert all(isinstance(calendar(name), frozenset) for name in CALENDAR_NAMES)
+
+
+@pytest.mark.parametrize("party", list(Party))
+@pytest.mark.parametrize("kind", list(HoldKind))
+def test_a_recorded_hold_always_blocks_something_even_where_no_law_is_known(kind: HoldKind, party: Party):
+    about = facts(a_hold(kind), places=("XX",))
+    verdicts = {
+        channel: gate(a_contact(channel, by=party), RULES, about, now=NOW) for channel in ContactChannel
+    }  # fmt: skip
+    denials = [verdict for verdict in verdicts.values() if isinstance(verdict, Deny)]
+    assert denials
+    assert {rule for verdict in denials for rule in verdict.rules} == {f"HOUSE-HOLD-{kind}"}
+
+
+@pytest.mark.parametrize("kind", ["BANKRUPTCY_STAY", "CEASE_WRITTEN", "DISPUTE_OPEN", "VULNERABLE", "DECEASED"])
+@pytest.mark.parametrize("channel", list(ContactChannel))
+def test_the_gravest_holds_stop_everything(kind: str, channel: ContactChannel):
+    assert isinstance(gate(a_contact(channel), RULES, facts(a_hold(kind)), now=NOW), Deny)
+
+
+def test_breathing_space_ends_after_sixty_days():
+    london = {"places": ("GB",), "zones": ("Europe/London",)}
+    over = facts(a_hold("BREATHING_SPACE", days_ago=60), **london)  # type: ignore[arg-type]
+    still = facts(a_hold("BREATHING_SPACE", days_ago=59), **london)  # type: ignore[arg-type]
+    assert not isinstance(gate(a_contact("letter"), RULES, over, now=NOW), Deny)
+    assert isinstance(gate(a_contact("letter"), RULES, still, now=NOW), Deny)
+
+
+def test_the_version_follows_the_content_and_not_the_folder(tmp_path: Path):
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(POLICIES / "contact-rules", copy)
+    assert load_rulebook(copy).version == RULES.version
+    (copy / "US-OK.yaml").write_text((copy / "US-OK.yaml").read_text() + "# a remark\n")
+    assert load_rulebook(copy).version != RULES.version
+
+
+@pytest.mark.parametrize(("good", "bad", "message"), mistakes("rule_mistakes.txt"))
+def test_each_mistake_is_named_with_its_line(tmp_path: Path, good: str, bad: str, message: str):
+    assert good in GOOD
+    assert problems_of(a_folder(tmp_path, US=GOOD.replace(good, bad, 1))) == [message]
+
+
+def test_mistakes_of_all_files_are_reported_at_once(tmp_path: Path):
+    bad = GOOD.replace('opens: "08:00"', "opens: early").replace("blocks: everything", "blocks: all")
+    text = bad.replace("jurisdiction: US", "jurisdiction: US-MA\ninherits: US-MA").replace("id: US", "id: MA")
+    assert [problem.split(" ")[0] for problem in problems_of(a_folder(tmp_path, US=bad, US_MA=text, GB="{"))] == [
+        "GB.yaml:2:", "US-MA.yaml:2:", "US-MA.yaml:8:", "US-MA.yaml:27:", "US.yaml:7:", "US.yaml:26:",
+    ]  # fmt: skip
+
+
+def test_packs_that_inherit_in_a_circle_are_named(tmp_path: Path):
+    head = "jurisdiction: {}\nname: x\ninherits: {}\n"
+    folder = a_folder(tmp_path, US=head.format("US", "US-MA"), US_MA=head.format("US-MA", "US"))
+    assert problems_of(folder) == [
+        "US-MA.yaml:3: inherits itself: US-MA from US from US-MA",
+        "US.yaml:3: inherits itself: US from US-MA from US",
+    ]
+
+
+def test_a_house_that_forgets_a_hold_is_refused(tmp_path: Path):
+    folder = a_folder(tmp_path, US=GOOD)
+    house = (folder / "HOUSE.yaml").read_text()
+    (folder / "HOUSE.yaml").write_text(house.replace("hold: DECEASED", "hold: WRONG_PARTY"))
+    assert problems_of(folder) == [
+        f"HOUSE.yaml: has no rule for hold DECEASED and {party}; recorded, it would block nothing" for party in Party
+    ]
+
+
+def test_a_folder_without_a_house_is_refused(tmp_path: Path):
+    (tmp_path / "US.yaml").write_text(GOOD)
+    assert problems_of(tmp_path) == ["HOUSE.yaml: no such file; the lender's own rules stand there"]
