@@ -116,7 +116,10 @@ def _open(
     session.add(_account(row, result.portfolio, services.settings.creditor, at))
     if row.amount_due.amount == 0:
         return
-    waits = first if isinstance(first, Wait) else Wait(at, "to be decided")
+    if isinstance(first, Perform):
+        waits = Wait(at, f"{first.rung.name} is due", first.rung.name)
+    else:
+        waits = first if isinstance(first, Wait) else Wait(at, "to be decided")
     case = models.Case(
         account_id=row.account_id,
         status=CaseStatus.DELINQUENT,

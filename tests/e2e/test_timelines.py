@@ -34,11 +34,6 @@ def test_an_account_climbs_all_five_stages_as_one_run_that_waits_between_them(
     house.start_worker()
     house.enroll()
     wait_for("the enrolment", lambda: house_known(house))
-    run = wait_for("the wait for the text", lambda: house.run(client))
-    assert run.state.type.name == "SCHEDULED"
-    assert run.state.name == "Waiting"
-    assert run.state.message == "until sms-1, 2026-08-02 10:00 America/New_York"
-
     wait_for("the placement", lambda: house.steps().get("agency-1") == "done")
     house.command("approve", house.account_id, "legal-1", "--by", "A. Counsel")
     done = wait_for("the end of the run", lambda: _completed(house, client))
@@ -58,11 +53,13 @@ def test_an_account_climbs_all_five_stages_as_one_run_that_waits_between_them(
     assert len(house.texts()) == 1
 
 
-def test_a_payment_completes_the_run_at_once(house: House, client: SyncPrefectClient) -> None:
+def test_a_waiting_run_says_for_what_and_a_payment_completes_it_at_once(house: House, client: SyncPrefectClient) -> None:
     house.environment["ARREARS_CLOCK"] = SLOW_DAYS
     house.start_worker()
     house.enroll()
-    wait_for("the wait", lambda: waiting(house, client))
+    run = wait_for("the wait", lambda: waiting(house, client) and house.run(client))
+    assert run.state.type.name == "SCHEDULED"
+    assert run.state.message == "until sms-1, 2026-08-02 10:00 America/New_York"
     house.command("pay", house.account_id, "120.00", "--reference", f"P-{house.account_id}")
     done = wait_for("the end of the run", lambda: _completed(house, client), seconds=30)
     assert done.state.message == "closed: cured"
