@@ -53,7 +53,7 @@ def test_an_account_climbs_all_five_stages_as_one_run_that_waits_between_them(
     assert len(house.texts()) == 1
 
 
-def test_a_waiting_run_says_for_what_and_a_payment_completes_it_at_once(house: House, client: SyncPrefectClient) -> None:
+def test_a_waiting_run_says_for_what_and_a_payment_completes_it(house: House, client: SyncPrefectClient) -> None:
     house.environment["ARREARS_CLOCK"] = SLOW_DAYS
     house.start_worker()
     house.enroll()
