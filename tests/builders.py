@@ -7,11 +7,25 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from arrears.engine.case import Case, Step
 from arrears.engine.contact.facts import ContactChannel, Facts, Hold, Proposal
-from arrears.engine.contact.rules import HOUSE, ClosedDays, HoldRule, Pack, Rulebook, Window
+from arrears.engine.contact.rules import (
+    HOUSE,
+    Cap,
+    ClosedDays,
+    ConsentRule,
+    Cooldown,
+    HoldRule,
+    NoticeRule,
+    Pack,
+    Rule,
+    Rulebook,
+    Span,
+    StageGate,
+    Window,
+)
 from arrears.engine.decide import Perform
 from arrears.engine.delinquency import at_local
 from arrears.engine.ladder import Ladder
@@ -25,6 +39,7 @@ POLICIES = ROOT / "policies"
 NEW_YORK = "America/New_York"
 NOW = datetime(2026, 12, 24, 17, 0, tzinfo=UTC)
 BOTH = frozenset(Party)
+R = TypeVar("R", bound=Rule)
 
 
 @cache
@@ -81,36 +96,55 @@ def recorded(case: Case, step: Step) -> Case:
     return replace(case, steps=(*others, step))
 
 
+def a_rule(
+    shape: type[R], /, *, id: str = "T-RULE", channels: Iterable[ContactChannel] | None = None, **fields: Any
+) -> R:
+    """A rule that binds both parties on every channel unless said otherwise."""
+    named = frozenset(ContactChannel if channels is None else channels)
+    common: dict[str, Any] = {"applies_to": BOTH, "strength": "hard", "source": "test", "verified": True}
+    return shape(id=id, channels=named, **{**common, **fields})
+
+
 def a_window(opens: str, closes: str, *, id: str = "T-QH", channels: Iterable[ContactChannel] | None = None) -> Window:
     """Hours that bind both parties on every channel unless said otherwise."""
-    channels = frozenset(ContactChannel if channels is None else channels)
-    hours = time.fromisoformat(opens), time.fromisoformat(closes)
-    return Window(id, BOTH, channels, "hard", "test", True, *hours)
+    hours = {"opens": time.fromisoformat(opens), "closes": time.fromisoformat(closes)}
+    return a_rule(Window, id=id, channels=channels, **hours)
 
 
 def closed_on(*weekdays: int, calendars: Iterable[str] = (), id: str = "T-DAY") -> ClosedDays:
     """Closed weekdays (Monday = 0) for both parties on every channel."""
-    return ClosedDays(
-        id, BOTH, frozenset(ContactChannel), "hard", "test", True, frozenset(weekdays), frozenset(calendars)
-    )
+    return a_rule(ClosedDays, id=id, weekdays=frozenset(weekdays), calendars=frozenset(calendars))
 
 
 def a_hold_rule(kind: str, *, id: str = "T-HOLD", **changes: Any) -> HoldRule:
     """A rule that makes a hold of `kind` block everything for both parties."""
-    rule = HoldRule(id, BOTH, frozenset(ContactChannel), "hard", "test", True, kind, True, False, None)
-    return replace(rule, **changes)
+    reach: dict[str, Any] = {"everything": True, "own_channel": False, "days": None}
+    return a_rule(HoldRule, id=id, kind=kind, **{**reach, **changes})
 
 
-def rules(*of_us: Window | ClosedDays | HoldRule, house: Iterable[HoldRule] = (), **calendars: Any) -> Rulebook:
+def a_cap(most: int, *, days: float = 7, id: str = "T-CAP", **changes: Any) -> Cap:
+    """At most `most` contacts, on every channel together, in `days` rolling days."""
+    return a_rule(Cap, id=id, **{"most": most, "span": Span.ROLLING, "length": timedelta(days=days), **changes})
+
+
+def a_cooldown(days: int, *, id: str = "T-COOL", **changes: Any) -> Cooldown:
+    """Nothing on any channel for `days` days after a conversation."""
+    return a_rule(Cooldown, id=id, days=days, **changes)
+
+
+def a_pack(place: str, *of_it: Rule, inherits: str | None = None) -> Pack:
+    """A pack of rules, each in its section."""
+    kinds = {
+        "windows": Window, "closed_days": ClosedDays, "caps": Cap, "cooldowns": Cooldown, "holds": HoldRule,
+        "consents": ConsentRule, "notices": NoticeRule, "stage_gates": StageGate,
+    }  # fmt: skip
+    sections = {name: tuple(rule for rule in of_it if isinstance(rule, kind)) for name, kind in kinds.items()}
+    return Pack(place, inherits, **sections)  # type: ignore[arg-type]
+
+
+def rules(*of_us: Rule, house: Iterable[Rule] = (), **calendars: Any) -> Rulebook:
     """A rulebook with one country, US, and a house."""
-    us = Pack(
-        "US",
-        None,
-        windows=tuple(rule for rule in of_us if isinstance(rule, Window)),
-        closed_days=tuple(rule for rule in of_us if isinstance(rule, ClosedDays)),
-        holds=tuple(rule for rule in of_us if isinstance(rule, HoldRule)),
-    )
-    return Rulebook("test", {"US": us, HOUSE: Pack(HOUSE, None, holds=tuple(house))}, calendars)
+    return Rulebook("test", {"US": a_pack("US", *of_us), HOUSE: a_pack(HOUSE, *house)}, calendars)
 
 
 def a_contact(channel: str = "call", *, by: Party = Party.FIRST) -> Proposal:

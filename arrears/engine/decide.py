@@ -226,6 +226,8 @@ def _superseded_by(place: int, ladder: Ladder, dues: list[datetime | None], now:
         return None
     successor = None
     for later, due in zip(ladder.rungs[place + 1 :], dues[place + 1 :], strict=True):
+        if later.gives:
+            continue  # a statutory notice speaks for no other rung
         if due is not None and due <= now and (rung.late is not Late.MERGE or later.stage is rung.stage):
             successor = later.name
     return successor

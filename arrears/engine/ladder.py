@@ -104,7 +104,10 @@ Requirement = AfterDone | ContactsWithoutPayment | UnreachedCalls | BalanceAtLea
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """One step of the ladder; `until_dpd` is the day past due from which it is no longer made."""
+    """One step of the ladder; `until_dpd` is the day past due from which it is no longer made.
+
+    `gives`: the statutory notice that this rung gives, such as `default_notice`.
+    """
 
     name: str
     stage: Stage
@@ -118,6 +121,7 @@ class Rung:
     requires: tuple[Requirement, ...] = ()
     purpose: str = "payment_reminder"
     agency: str = ""
+    gives: str = ""
 
 
 @dataclass(frozen=True)

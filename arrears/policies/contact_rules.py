@@ -4,24 +4,88 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import Field
 
-from arrears.engine.contact.rules import HOUSE, Pack, Rulebook
+from arrears.engine.contact.rules import (
+    HOUSE,
+    Cap,
+    ClosedDays,
+    ConsentRule,
+    Cooldown,
+    Disclosure,
+    Duty,
+    HoldRule,
+    Keywords,
+    Milestone,
+    NoticeRule,
+    Pack,
+    Retention,
+    Rule,
+    Rulebook,
+    StageGate,
+    Window,
+)
 from arrears.engine.vocabulary import Party
 from arrears.policies.calendars import calendar
 from arrears.policies.check import Row, check
 from arrears.policies.document import Document, Place
-from arrears.policies.fields import Text
+from arrears.policies.fields import Text, one_of
 from arrears.policies.hold_kinds import HoldKind
 from arrears.policies.problems import PolicyError, Problem
-from arrears.policies.rule_rows import ClosedDaysRow, HoldRow, Jurisdiction, WindowRow
+from arrears.policies.rule_rows import (
+    CapRow,
+    ClosedDaysRow,
+    ConsentRow,
+    CooldownRow,
+    CountingRow,
+    DisclosureRow,
+    DutyRow,
+    HoldRow,
+    Jurisdiction,
+    KeywordsRow,
+    MilestoneRow,
+    NoticeRow,
+    RetentionRow,
+    RuleId,
+    RuleRow,
+    StageGateRow,
+    Strength,
+    WindowRow,
+)
 from arrears.policies.source import read_document
 
+R = TypeVar("R", bound=RuleRow)
 _Rows = Annotated[list[object], Field(default_factory=list)]
+
+# The sections of a rules file. Each row stands for one or more of the engine's shapes.
+SECTIONS: Mapping[str, type[RuleRow]] = {
+    "quiet_hours": WindowRow,
+    "closed_days": ClosedDaysRow,
+    "caps": CapRow,
+    "cooldowns": CooldownRow,
+    "counting": CountingRow,
+    "consent": ConsentRow,
+    "notices": NoticeRow,
+    "stage_gates": StageGateRow,
+    "holds": HoldRow,
+    "disclosures": DisclosureRow,
+    "keywords": KeywordsRow,
+    "retention": RetentionRow,
+    "milestones": MilestoneRow,
+    "duties": DutyRow,
+}
+
+
+class Unreviewed(StrEnum):
+    """How to judge a subdivision that has no rules of its own."""
+
+    COUNTRY_RULES = "country_rules"
+    REVIEW = "review"
 
 
 class PackRow(Row):
@@ -31,21 +95,35 @@ class PackRow(Row):
     name: Text
     inherits: Jurisdiction | None = None
     scope: str = ""
+    switched_off: Annotated[list[RuleId], Field(default_factory=list)]
+    unreviewed_subdivisions: Annotated[Unreviewed, one_of(Unreviewed, "way to judge")] = Unreviewed.COUNTRY_RULES
     quiet_hours: _Rows
     closed_days: _Rows
+    caps: _Rows
+    cooldowns: _Rows
+    counting: _Rows
+    consent: _Rows
+    notices: _Rows
+    stage_gates: _Rows
     holds: _Rows
+    disclosures: _Rows
+    keywords: _Rows
+    retention: _Rows
+    milestones: _Rows
+    duties: _Rows
 
 
 @dataclass(frozen=True)
 class _Read:
-    """One file: its head if that could be read, and the rules that could."""
+    """One file: its head if that could be read, and the rules that could, with where they stand."""
 
     path: Path
     document: Document
     head: PackRow | None
-    windows: list[WindowRow]
-    closed_days: list[ClosedDaysRow]
-    holds: list[HoldRow]
+    rows: list[tuple[Place, RuleRow]]
+
+    def of(self, kind: type[R]) -> list[R]:
+        return [row for _, row in self.rows if isinstance(row, kind)]
 
 
 def load_rulebook(folder: Path) -> Rulebook:
@@ -67,15 +145,26 @@ def load_rulebook(folder: Path) -> Rulebook:
         digest.update(f"{path.name} {len(content)}\n".encode() + content)
     _check_ids(files)
     _check_inheritance(files, {path.stem for path in folder.glob("*.yaml")})
+    _check_references(files)
     problems.extend(problem for file in files for problem in file.document.problems)
     if not (folder / f"{HOUSE}.yaml").exists():
         problems.append(Problem(str(folder / f"{HOUSE}.yaml"), 0, "no such file; the lender's own rules stand there"))
     problems.extend(problem for file in files for problem in _forceless_holds(file))
     if problems:
         raise PolicyError(problems)
-    packs = {pack.jurisdiction: pack for pack in map(_pack, files)}
+    house = next(file.head for file in files if file.path.stem == HOUSE)
+    assert house is not None
+    off = frozenset(house.switched_off)
+    counting = [(row, file.path.stem == HOUSE) for file in files for row in file.of(CountingRow) if row.id not in off]
+    packs = {pack.jurisdiction: pack for pack in (_pack(file, counting, off) for file in files)}
     named = {name for pack in packs.values() for rule in pack.closed_days for name in rule.calendars}
-    return Rulebook(digest.hexdigest()[:12], packs, {name: calendar(name) for name in sorted(named)})
+    named |= {rule.calendar for pack in packs.values() for rule in pack.notices if rule.calendar}
+    return Rulebook(
+        digest.hexdigest()[:12],
+        packs,
+        {name: calendar(name) for name in sorted(named)},
+        fail_closed=house.unreviewed_subdivisions is Unreviewed.REVIEW,
+    )
 
 
 def _read(path: Path) -> _Read:
@@ -84,35 +173,76 @@ def _read(path: Path) -> _Read:
     head = check(document, (), PackRow)
     if head is not None and head.jurisdiction != path.stem:
         document.report(("jurisdiction",), f"jurisdiction {head.jurisdiction} belongs in {head.jurisdiction}.yaml")
-    windows = [check(document, place, WindowRow) for place in document.blocks("quiet_hours")]
-    closed = [check(document, place, ClosedDaysRow) for place in document.blocks("closed_days")]
-    holds = [check(document, place, HoldRow) for place in document.blocks("holds")]
-    return _Read(
-        path,
-        document,
-        head,
-        [row for row in windows if row],
-        [row for row in closed if row],
-        [row for row in holds if row],
-    )
+    if path.stem != HOUSE:
+        for key in ("switched_off", "unreviewed_subdivisions"):
+            if document.at((key,)) is not None:
+                document.report((key,), f"{key} belongs in {HOUSE}.yaml, the lender's own rules", of_key=True)
+    rows = [
+        (place, row)
+        for section, kind in SECTIONS.items()
+        for place in document.blocks(section)
+        if (row := check(document, place, kind)) is not None
+    ]
+    return _Read(path, document, head, rows)
 
 
-def _pack(file: _Read) -> Pack:
+def _pack(file: _Read, counting: list[tuple[CountingRow, bool]], off: frozenset[str]) -> Pack:
     assert file.head is not None
-    beside = (row.closed_days() for row in file.windows)
+    rules = [_counted(rule, counting) for _, row in file.rows if row.id not in off for rule in row.rules()]
     return Pack(
         file.head.jurisdiction,
         file.head.inherits,
-        windows=tuple(row.window() for row in file.windows),
-        closed_days=(*(rule for rule in beside if rule), *(row.closed_days() for row in file.closed_days)),
-        holds=tuple(row.hold_rule() for row in file.holds),
+        name=file.head.name,
+        windows=tuple(rule for rule in rules if isinstance(rule, Window)),
+        closed_days=tuple(rule for rule in rules if isinstance(rule, ClosedDays)),
+        caps=tuple(rule for rule in rules if isinstance(rule, Cap)),
+        cooldowns=tuple(rule for rule in rules if isinstance(rule, Cooldown)),
+        holds=tuple(rule for rule in rules if isinstance(rule, HoldRule)),
+        consents=tuple(rule for rule in rules if isinstance(rule, ConsentRule)),
+        notices=tuple(rule for rule in rules if isinstance(rule, NoticeRule)),
+        stage_gates=tuple(rule for rule in rules if isinstance(rule, StageGate)),
+        disclosures=tuple(rule for rule in rules if isinstance(rule, Disclosure)),
+        keywords=tuple(rule for rule in rules if isinstance(rule, Keywords)),
+        retention=tuple(rule for rule in rules if isinstance(rule, Retention)),
+        milestones=tuple(rule for rule in rules if isinstance(rule, Milestone)),
+        duties=tuple(rule for rule in rules if isinstance(rule, Duty)),
     )
+
+
+def _counted(rule: Rule, counting: list[tuple[CountingRow, bool]]) -> Rule:
+    """A cap or cooldown that knows what it leaves uncounted."""
+    if not isinstance(rule, Cap | Cooldown):
+        return rule
+    of_it = [row for row, of_the_house in counting if rule.id in row.of or (of_the_house and not row.of)]
+    uncounted = frozenset(word for row in of_it for word in row.uncounted)
+    return replace(rule, uncounted=uncounted, consent_days=max((row.consent_days for row in of_it), default=0))
+
+
+def _check_references(files: list[_Read]) -> None:
+    """Ids that rules name must exist; what is switched off must be the lender's own to switch off."""
+    known = {row.id: row for file in files for _, row in file.rows}
+    for file in files:
+        for number, name in enumerate(file.head.switched_off if file.head else ()):
+            place = ("switched_off", number)
+            if name not in known:
+                file.document.report(place, f"switched_off names {name}, which is no rule")
+            elif known[name].strength is not Strength.POLICY:
+                message = f"{name} is law ({known[name].strength}); only house policies can be switched off"
+                file.document.report(place, message)
+        for place, row in file.rows:
+            if not isinstance(row, CountingRow):
+                continue
+            if not row.of and file.path.stem != HOUSE:
+                file.document.report(place, "needs 'of', the caps and cooldowns it qualifies")
+            for number, name in enumerate(row.of):
+                if not isinstance(known.get(name), CapRow | CooldownRow):
+                    file.document.report((*place, "of", number), f"of names {name}, which is no cap or cooldown")
 
 
 def _check_ids(files: list[_Read]) -> None:
     first: dict[str, tuple[_Read, Place]] = {}
     for file in files:
-        for section in ("quiet_hours", "closed_days", "holds"):
+        for section in SECTIONS:
             for block in file.document.blocks(section):
                 place = (*block, "id")
                 rule_id = file.document.at(place)
@@ -144,7 +274,7 @@ def _check_inheritance(files: list[_Read], present: set[str]) -> None:
 def _forceless_holds(file: _Read) -> list[Problem]:
     if file.path.stem != HOUSE or file.document.problems:
         return []
-    given = {(row.hold, party) for row in file.holds for party in row.applies_to}
+    given = {(row.hold, party) for row in file.of(HoldRow) for party in row.applies_to}
     return [
         Problem(file.document.file, 0, f"has no rule for hold {kind} and {party}; recorded, it would block nothing")
         for kind in HoldKind

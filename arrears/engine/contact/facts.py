@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
-from arrears.engine.vocabulary import ChannelName, Party
+from arrears.engine.vocabulary import ChannelName, Disposition, Party
 
 
 class ContactChannel(StrEnum):
@@ -40,14 +40,23 @@ _AS_CONTACT = {
 }
 
 
+class Location(StrEnum):
+    """Where a contact reaches the holder: at home or on a number of their own, or at work and elsewhere."""
+
+    PERSONAL = "personal"
+    WORKPLACE = "workplace"
+
+
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """One contact somebody wants to make."""
+    """One contact somebody wants to make, about the debt `debt` (an account id; empty when there is one)."""
 
     channel: ContactChannel
     actor: Party
     purpose: str = "payment_reminder"
     number: str = ""
+    debt: str = ""
+    location: Location = Location.PERSONAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +71,42 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class PastContact:
-    """A contact already made or received; `outcome` in the words of the call dispositions."""
+    """A contact made or received, or one that is intended: an attempt counts before its outcome is known.
+
+    `outcome` is a disposition, or `conversation`; empty while unknown. `actor` None: whoever asks now.
+    """
 
     channel: ContactChannel
     at: datetime
     outcome: str = ""
     outbound: bool = True
     number: str = ""
+    debt: str = ""
+    actor: Party | None = None
+    location: Location = Location.PERSONAL
+
+    @property
+    def spoke(self) -> bool:
+        """The holder was spoken to about the debt, whoever called whom."""
+        return self.outcome in _SPOKE
+
+
+_SPOKE = frozenset({"conversation", *(word.value for word in Disposition if word.reached_the_holder)})
 
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """Prior consent given directly by the holder for one channel."""
+    """Prior consent given directly by the holder for one channel, and not withdrawn."""
 
     channel: ContactChannel
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeGiven:
+    """A statutory notice that has gone out, such as a `default_notice`."""
+
+    kind: str
     at: datetime
 
 
@@ -84,7 +115,9 @@ class Facts:
     """Everything about the holder that contact law may turn on.
 
     `jurisdictions`: country and subdivisions such as `US`, `US-MA`. `zones`: every IANA zone the person
-    may plausibly be in. `approved`: a named person has looked at this contact and wants it made.
+    may plausibly be in. `history`: contacts with this person about any debt. `approved`: a named person
+    has looked at this contact and wants it made. `limitation_ends`: first day on which the claim is
+    time-barred; None when unknown. `email_known`: there is an address an agency could write to.
     """
 
     jurisdictions: tuple[str, ...]
@@ -92,4 +125,7 @@ class Facts:
     holds: tuple[Hold, ...] = ()
     history: tuple[PastContact, ...] = ()
     consents: tuple[Consent, ...] = ()
+    notices: tuple[NoticeGiven, ...] = ()
     approved: bool = False
+    limitation_ends: date | None = None
+    email_known: bool = False

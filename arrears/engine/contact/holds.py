@@ -6,21 +6,30 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from arrears.engine.case import Suspension
-from arrears.engine.contact.facts import ContactChannel, Facts, Hold
+from arrears.engine.contact.facts import Facts, Hold, Proposal
 from arrears.engine.contact.rules import HoldRule, Rulebook
 from arrears.engine.vocabulary import Party
 
 
 def blocking_holds(
-    channel: ContactChannel, actor: Party, rulebook: Rulebook, facts: Facts, *, now: datetime
+    proposal: Proposal, rulebook: Rulebook, facts: Facts, *, now: datetime
 ) -> tuple[tuple[Hold, HoldRule], ...]:
-    """Holds in force at `now` that forbid `channel` to `actor`, each with the rule that gives it force."""
+    """Holds in force at `now` that forbid `proposal`, each with the rule that gives it force."""
+    channel = proposal.channel
     return tuple(
         (hold, rule)
-        for hold, rule in _in_force(actor, rulebook, facts, now)
-        if rule.everything
-        or (hold.channel is channel if rule.own_channel and hold.channel else channel in rule.channels)
+        for hold, rule in _in_force(proposal.actor, rulebook, facts, now)
+        if proposal.purpose not in rule.except_purposes
+        and (
+            rule.everything
+            or (hold.channel is channel if rule.own_channel and hold.channel else channel in rule.channels)
+        )
     )
+
+
+def in_force(hold: Hold, now: datetime) -> bool:
+    """Whether the hold has begun and not reached the end it was given."""
+    return hold.since <= now and (hold.until is None or hold.until > now)
 
 
 def suspension(actor: Party, rulebook: Rulebook, facts: Facts, *, now: datetime) -> Suspension | None:
@@ -40,7 +49,7 @@ def suspension(actor: Party, rulebook: Rulebook, facts: Facts, *, now: datetime)
 def _in_force(actor: Party, rulebook: Rulebook, facts: Facts, now: datetime) -> Iterator[tuple[Hold, HoldRule]]:
     if not facts.holds:
         return
-    for pack in rulebook.matching(facts.jurisdictions) or rulebook.house_only():
+    for pack in rulebook.matching(facts.jurisdictions):
         for rule in pack.holds:
             if actor not in rule.applies_to:
                 continue

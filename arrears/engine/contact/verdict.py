@@ -16,9 +16,10 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Allow:
-    """Go ahead; `rules` were asked and did not object."""
+    """Go ahead; `rules` were asked and did not object. `cautions`: what a careful person should know."""
 
     rules: tuple[str, ...]
+    cautions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,38 +1,48 @@
-"""The next instant that is inside every window and outside every closed day, in every zone."""
+"""The next instant that no cap or notice bars, inside every window and outside every closed day, in every zone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 
-from arrears.engine.contact.rules import ClosedDays, HolidayCalendar, Window, is_closed
+from arrears.engine.contact.counting import MIDNIGHT, Bar
+from arrears.engine.contact.rules import ClosedDays, Docket, HolidayCalendar, Window, is_closed
 from arrears.engine.delinquency import at_local, zone_of
 
-_MIDNIGHT = time(0)
 HORIZON = timedelta(days=400)
 
 
-def next_open(
-    windows: Iterable[Window],
-    closed_days: Iterable[ClosedDays],
+def first_legal(
+    docket: Docket,
+    bars: Iterable[Bar],
     zones: tuple[str, ...],
     calendars: Mapping[str, HolidayCalendar],
     *,
     now: datetime,
 ) -> tuple[datetime | None, tuple[str, ...]]:
-    """First legal instant at or after `now`, and the ids of the rules that close `now` itself.
+    """First legal instant at or after `now`, and the ids of the rules that put it off, in the order they did.
 
     None when nothing opens within 400 days, as when windows of distant zones never meet.
     """
-    timed = [(rule, zone) for rule in (*windows, *closed_days) for zone in zones]
-    blocking = tuple(dict.fromkeys(rule.id for rule, zone in timed if _opens(rule, zone, calendars, now) > now))
+    timed = [(rule, zone) for rule in (*docket.windows, *docket.closed_days) for zone in zones]
+    deciding: dict[str, None] = {}
     moment = now
     while moment - now <= HORIZON:
-        opening = max((_opens(rule, zone, calendars, moment) for rule, zone in timed), default=moment)
+        opening = moment
+        for bar in bars:
+            clear = bar.clears(moment)
+            if clear > moment:
+                deciding[bar.rule] = None
+                opening = max(opening, clear)
+        for rule, zone in timed:
+            opens = _opens(rule, zone, calendars, moment)
+            if opens > moment:
+                deciding[rule.id] = None
+                opening = max(opening, opens)
         if opening <= moment:
-            return moment, blocking
+            return moment, tuple(deciding)
         moment = opening
-    return None, blocking
+    return None, tuple(deciding)
 
 
 def _opens(
@@ -44,7 +54,7 @@ def _opens(
     if isinstance(rule, ClosedDays):
         if not is_closed(rule, day, calendars):
             return moment
-        return at_local(day + timedelta(days=1), _MIDNIGHT, zone)
+        return at_local(day + timedelta(days=1), MIDNIGHT, zone)
     clock = local.time()
     if clock < rule.opens:
         # A clock set back can repeat an hour: the local opening may lie before `moment`.

@@ -126,7 +126,7 @@ def test_an_opening_that_comes_twice_reopens_after_the_second():
 def test_a_closed_sunday_waits_for_monday_morning():
     rulebook = rules(a_window("08:00", "20:00"), closed_on(6))
     verdict = judged(local("2026-12-27 12:00"), rulebook)
-    assert verdict == Defer(local("2026-12-28 08:00"), ("T-DAY",), "outside the hours or days of contact")
+    assert verdict == Defer(local("2026-12-28 08:00"), ("T-DAY", "T-QH"), "outside the hours or days of contact")
 
 
 def test_saturday_night_before_a_closed_sunday_waits_for_monday_too():
@@ -134,7 +134,7 @@ def test_saturday_night_before_a_closed_sunday_waits_for_monday_too():
     verdict = judged(local("2026-12-26 21:00"), rulebook)
     assert isinstance(verdict, Defer)
     assert verdict.until == local("2026-12-28 08:00")
-    assert verdict.rules == ("T-QH",)
+    assert verdict.rules == ("T-QH", "T-DAY")
 
 
 def test_holidays_close_days_by_the_local_calendar():

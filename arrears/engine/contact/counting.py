@@ -1,0 +1,129 @@
+"""Caps and cooldowns: until when the contacts already made leave no room for another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+
+from arrears.engine.contact.facts import ContactChannel, Facts, PastContact, Proposal
+from arrears.engine.contact.rules import Cap, Cooldown, Counts, Docket, Per, Span
+from arrears.engine.delinquency import at_local, local_date
+
+MIDNIGHT = time(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """Rule `rule` forbids contact before `until`; what is asked for lies outside it before `exempt_until`."""
+
+    rule: str
+    until: datetime
+    exempt_until: datetime | None = None
+
+    def clears(self, moment: datetime) -> datetime:
+        """The first instant at or after `moment` that the rule does not forbid."""
+        if moment >= self.until or (self.exempt_until is not None and moment < self.exempt_until):
+            return moment
+        return self.until
+
+
+def bars(docket: Docket, proposal: Proposal, facts: Facts, *, now: datetime) -> list[Bar]:
+    """What the history bars from `now` on. What it no longer bars is left out."""
+    found: list[Bar] = []
+    if not facts.history:
+        return found
+    for rule in (*docket.caps, *docket.cooldowns):
+        until = _full_until(rule, proposal, facts) if isinstance(rule, Cap) else _cool_from(rule, proposal, facts)
+        if until is not None and until > now:
+            exempt = _consent_ends(rule, facts, now) if rule.consent_days and facts.consents else None
+            found.append(Bar(rule.id, until, exempt))
+    return found
+
+
+def first_day_after(moment: datetime, days: int, zones: Iterable[str]) -> datetime:
+    """Midnight `days` calendar days after the local day of `moment`, where that comes last."""
+    return max(at_local(local_date(moment, zone) + timedelta(days=days), MIDNIGHT, zone) for zone in zones)
+
+
+def _full_until(cap: Cap, proposal: Proposal, facts: Facts) -> datetime | None:
+    """When the `most`-th last counted contact leaves the cap's span; None while there is room for good.
+
+    A count only falls as time goes by, so one contact decides.
+    """
+    times = [contact.at for contact in _counted(cap, proposal, facts)]
+    if len(times) < cap.most:
+        return None
+    times.sort()
+    decisive = times[-cap.most]
+    match cap.span:
+        case Span.ROLLING:
+            return decisive + cap.length
+        case Span.LOCAL_DAYS:
+            return first_day_after(decisive, cap.length.days, facts.zones)
+        case Span.CALENDAR_WEEK:
+            return max(_next_week(decisive, zone) for zone in facts.zones)
+
+
+def _next_week(moment: datetime, zone: str) -> datetime:
+    """The later of the next Monday and the next Sunday."""
+    day = local_date(moment, zone)
+    to_monday, to_sunday = 7 - day.weekday(), 6 - day.weekday() or 7
+    return at_local(day + timedelta(days=max(to_monday, to_sunday)), MIDNIGHT, zone)
+
+
+def _cool_from(rule: Cooldown, proposal: Proposal, facts: Facts) -> datetime | None:
+    """The end of the cooldown after the last conversation, whoever began it."""
+    spoken = [
+        c.at for c in facts.history if c.spoke and c.channel in rule.channels and _same_counter(rule, proposal, c)
+    ]
+    return first_day_after(max(spoken), rule.days, facts.zones) if spoken else None
+
+
+def _counted(cap: Cap, proposal: Proposal, facts: Facts) -> Iterator[PastContact]:
+    channels, uncounted = cap.channels, cap.uncounted
+    for contact in facts.history:
+        if not contact.outbound or contact.channel not in channels or contact.outcome in uncounted:
+            continue
+        if cap.location is not None and contact.location is not cap.location:
+            continue
+        if cap.counts is Counts.CONVERSATIONS and contact.outcome and not contact.spoke:
+            continue
+        if cap.counts is Counts.UNANSWERED and contact.spoke:
+            continue
+        if not _same_counter(cap, proposal, contact):
+            continue
+        if cap.consent_days and facts.consents and _consent_ends(cap, facts, contact.at) is not None:
+            continue
+        yield contact
+
+
+def _same_counter(rule: Cap | Cooldown, proposal: Proposal, contact: PastContact) -> bool:
+    """Whether `contact` is on the counter the proposal would be on; what is not known counts."""
+    if rule.per_collector and contact.actor is not None and contact.actor is not proposal.actor:
+        return False
+    if rule.per is Per.DEBT:
+        return not contact.debt or not proposal.debt or contact.debt == proposal.debt
+    if rule.per is Per.NUMBER:
+        return not contact.number or not proposal.number or contact.number == proposal.number
+    return True
+
+
+def _consent_ends(rule: Cap | Cooldown, facts: Facts, at: datetime) -> datetime | None:
+    """When the consent ends that a contact made at `at` could rest on; None if there is none."""
+    ends: datetime | None = None
+    for consent in facts.consents:
+        if consent.channel not in rule.channels or consent.at > at:
+            continue
+        end = min(_midnight_after(consent.at, rule.consent_days, zone) for zone in facts.zones)
+        if at < end and not _spoken_between(consent.at, at, rule.channels, facts):
+            ends = end if ends is None or end > ends else ends
+    return ends
+
+
+def _midnight_after(moment: datetime, days: int, zone: str) -> datetime:
+    return at_local(local_date(moment, zone) + timedelta(days=days), MIDNIGHT, zone)
+
+
+def _spoken_between(since: datetime, until: datetime, channels: frozenset[ContactChannel], facts: Facts) -> bool:
+    return any(c.spoke and since < c.at < until and c.channel in channels for c in facts.history)
