@@ -4,6 +4,8 @@ from models.account import Account
 from models.approval import Approval
 from models.call_task import CallTask
 from models.case import Case
+from models.consent import Consent
+from models.contact import Contact
 from models.event import Event
 from models.hold import Hold
 from models.letter import Letter
@@ -15,7 +17,7 @@ from models.step import Step
 from models.types import naming_convention
 
 # Alembic's newest revision; a test keeps it true. Opening a current ledger needs no alembic.
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -23,6 +25,8 @@ __all__ = [
     "Approval",
     "CallTask",
     "Case",
+    "Consent",
+    "Contact",
     "Event",
     "Hold",
     "LedgerState",

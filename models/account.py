@@ -11,13 +11,16 @@ from models.types import instant
 class Account(SQLModel, table=True):
     """A credit-card account as the lender last told us, less what has been paid since.
 
-    `phones` are E.164; `zones` the IANA zones the holder may be in, the most likely first. Amounts are
+    `holder_id` is the person's: accounts that share it share the counters that law keeps for a person.
+    `phones` are E.164; `zones` the IANA zones the holder may be in, the most likely first, `jurisdictions`
+    the places whose law may bind (`US`, `US-NY`, `US-NY-NYC`). Amounts are
     minor units of `currency`.
     """
 
     __tablename__ = "accounts"  # pyright: ignore[reportAssignmentType]
 
     id: str = Field(primary_key=True, max_length=64)
+    holder_id: str = Field(max_length=64, index=True)
     portfolio: str = Field(index=True)
     name: str
     phones: list[str] = Field(sa_column=Column(JSON, nullable=False))
@@ -28,6 +31,7 @@ class Account(SQLModel, table=True):
     postal_code: str
     country: str = Field(max_length=2)
     locale: str
+    jurisdictions: list[str] = Field(sa_column=Column(JSON, nullable=False))
     zones: list[str] = Field(sa_column=Column(JSON, nullable=False))
     currency: str = Field(max_length=3)
     amount_due: int = Field(sa_type=BigInteger)
@@ -40,8 +44,3 @@ class Account(SQLModel, table=True):
     creditor: str
     segment: str = ""
     enrolled_at: datetime = instant()
-
-    @property
-    def jurisdictions(self) -> tuple[str, ...]:
-        """Country and subdivision of the address: `("US", "US-MA")`."""
-        return (self.country, f"{self.country}-{self.region}") if self.region else (self.country,)

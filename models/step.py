@@ -13,7 +13,8 @@ class Step(SQLModel, table=True):
     """planned -> intended -> done | failed | skipped | unknown.
 
     `reference` is the short unique mark printed in texts and letters; `proof` is what shows that the
-    effect happened (message SID, digest, task key). `lease_until` and `intended_wall` count in wall time.
+    effect happened (message SID, digest, task key). `number` is the one called or texted, `actor` the
+    party that spoke; a call took place at `disposed_at`. `lease_until` and `intended_wall` count in wall time.
     """
 
     __tablename__ = "steps"  # pyright: ignore[reportAssignmentType]
@@ -46,7 +47,10 @@ class Step(SQLModel, table=True):
     verdict: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     payload: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     proof: str = ""
+    number: str = ""
+    actor: str = ""
     disposition: str | None = None
+    disposed_at: datetime | None = instant(default=None)
     tries: int = 0
     owner: str = ""
     lease_until: datetime | None = instant(default=None)

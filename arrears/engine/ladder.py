@@ -106,7 +106,8 @@ Requirement = AfterDone | ContactsWithoutPayment | UnreachedCalls | BalanceAtLea
 class Rung:
     """One step of the ladder; `until_dpd` is the day past due from which it is no longer made.
 
-    `gives`: the statutory notice that this rung gives, such as `default_notice`.
+    `gives`: the statutory notice that this rung gives, such as `default_notice`. `threatens_suit`: from
+    then on some places treat the creditor as a collector.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Rung:
     purpose: str = "payment_reminder"
     agency: str = ""
     gives: str = ""
+    threatens_suit: bool = False
 
 
 @dataclass(frozen=True)

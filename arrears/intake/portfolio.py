@@ -9,6 +9,7 @@ from pathlib import Path
 
 from arrears.engine.money import Money
 from arrears.intake.fields import Cells
+from arrears.intake.places import plausible_jurisdictions
 from arrears.intake.rows import PortfolioError, Record, RejectedRow, read_records, unknown_columns, write_rejected
 from arrears.intake.zones import plausible_zones
 
@@ -38,6 +39,8 @@ OPTIONAL = (
     "opened_on",
     "creditor",
     "segment",
+    "holder_id",
+    "sms_consent_on",
 )
 
 
@@ -46,7 +49,8 @@ class PortfolioRow:
     """One good row. `zones`: every IANA zone the holder may be in, the most likely first.
 
     `phone` is E.164, `country` ISO 3166 in capitals, `locale` BCP 47. A text column the file lacks is empty;
-    `time_zone` is what the lender wrote, and already stands first in `zones`.
+    `time_zone` is what the lender wrote, and already stands first in `zones`. `holder_id`: the lender's number
+    for the person, so that two cards of one holder are known as such; the account's own id when not given.
     """
 
     line: int
@@ -65,12 +69,15 @@ class PortfolioRow:
     email: str
     time_zone: str
     zones: tuple[str, ...]
+    jurisdictions: tuple[str, ...]
     minimum_due: Money | None
     last_payment_date: date | None
     last_payment_amount: Money | None
     opened_on: date | None
     creditor: str
     segment: str
+    holder_id: str
+    sms_consent_on: date | None
 
 
 def read_portfolio(path: Path) -> Iterator[PortfolioRow | RejectedRow]:
@@ -115,6 +122,9 @@ def _row(record: Record, seen: Mapping[str, int]) -> PortfolioRow | RejectedRow:
     minimum_due = cells.money("minimum_due", currency)
     last_payment_amount = cells.money("last_payment_amount", currency)
     last_payment_date, opened_on = cells.day("last_payment_date"), cells.day("opened_on")
+    sms_consent_on = cells.day("sms_consent_on")
+    if len(cells.text("holder_id")) > 64:
+        cells.problems.append("holder_id is longer than 64 characters")
     if cells.problems or country is None or due_date is None or amount_due is None or balance is None:
         return RejectedRow(record.line, account_id, "; ".join(cells.problems), record.raw)
     return PortfolioRow(
@@ -134,10 +144,15 @@ def _row(record: Record, seen: Mapping[str, int]) -> PortfolioRow | RejectedRow:
         email=cells.text("email"),
         time_zone=time_zone,
         zones=plausible_zones(country=country, region=region, phone_e164=phone, time_zone=time_zone),
+        jurisdictions=plausible_jurisdictions(
+            country=country, region=region, city=city, postal_code=postal_code, phone_e164=phone
+        ),
         minimum_due=minimum_due,
         last_payment_date=last_payment_date,
         last_payment_amount=last_payment_amount,
         opened_on=opened_on,
         creditor=cells.text("creditor"),
         segment=cells.text("segment"),
+        holder_id=cells.text("holder_id") or account_id,
+        sms_consent_on=sms_consent_on,
     )

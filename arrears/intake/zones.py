@@ -58,11 +58,16 @@ def _of_number(phone_e164: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=65_536)
 def _of_telephone(e164: str) -> tuple[str, ...]:
-    number = phonenumbers.parse(e164)
-    if phonenumbers.number_type(number) not in _PERSONS:
+    if not numbers_place(e164):
         return ()
+    number = phonenumbers.parse(e164)
     zones = tuple(_distinct(zone for zone in timezone.time_zones_for_number(number) if zone != _UNKNOWN))
     return zones if len(zones) <= _MOST_ZONES_OF_A_NUMBER else ()
+
+
+def numbers_place(e164: str) -> bool:
+    """Whether the number is a person's in some place, unlike toll-free and network numbers."""
+    return phonenumbers.number_type(phonenumbers.parse(e164)) in _PERSONS
 
 
 def _distinct(zones: Iterable[str]) -> Iterator[str]:

@@ -11,14 +11,7 @@ from sqlmodel import Session, col, desc, select
 
 import models
 from arrears.engine.case import Case, Step, Suspension
-from arrears.engine.contact.facts import (
-    Consent,
-    ContactChannel,
-    Facts,
-    Hold,
-    PastContact,
-    contact_channel,
-)
+from arrears.engine.contact.facts import ContactChannel, Facts, Hold
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import CaseStatus, ChannelName, Disposition, Party, StepStatus
 
@@ -92,19 +85,14 @@ class CaseFile:
             limitation_ends=limitation_ends,
         )
 
-    def facts(self, *, rung: str | None = None) -> Facts:
-        """What the gate sees; with `rung`, whether a person approved that very contact."""
+    def facts(self) -> Facts:
+        """What contact law may turn on, besides the history: enough to judge holds."""
         return Facts(
-            jurisdictions=self.account.jurisdictions,
+            jurisdictions=tuple(self.account.jurisdictions),
             zones=tuple(self.account.zones),
             holds=tuple(_hold(row) for row in self.holds),
-            history=tuple(_past(step) for step in self.steps if _counts(step)),
-            consents=_NO_CONSENTS,
-            approved=rung in self.approvals,
+            email_known=bool(self.account.email),
         )
-
-
-_NO_CONSENTS: tuple[Consent, ...] = ()
 
 
 # Built once: putting a statement together costs more than running it.
@@ -170,20 +158,3 @@ def _step(row: models.Step) -> Step:
 def _hold(row: models.Hold) -> Hold:
     channel = ContactChannel(row.channel) if row.channel else None
     return Hold(kind=row.kind, since=row.since, until=row.until, channel=channel)
-
-
-_COUNTED: frozenset[str] = frozenset({StepStatus.INTENDED, StepStatus.DONE, StepStatus.UNKNOWN})
-
-
-def _counts(step: models.Step) -> bool:
-    return step.status in _COUNTED and step.at is not None
-
-
-def _past(step: models.Step) -> PastContact:
-    assert step.at is not None
-    return PastContact(
-        channel=contact_channel(ChannelName(step.channel)),
-        at=step.at,
-        outcome=step.disposition or "",
-        number=str(step.payload.get("to", step.payload.get("number", ""))),
-    )

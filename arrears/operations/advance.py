@@ -55,7 +55,7 @@ def advance(
                     effects[str(channel)] += 1
             case InDoubt(intent, channel):
                 reconcile(services, intent, channel, who=who)
-            case Ready(rung, _):
+            case Ready(rung=rung):
                 assert through is not None
                 through(rung)
                 effects["task"] += 1

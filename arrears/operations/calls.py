@@ -36,7 +36,7 @@ def record_call(
         session.add(task)
         step = file.step(task.rung, task.attempt)
         if step is not None:
-            step.disposition = disposition
+            step.disposition, step.disposed_at = disposition, at
             session.add(step)
         data = {"rung": task.rung, "attempt": task.attempt, "disposition": str(disposition)}
         log_event(session, "call", who=by, at=at, wall=services.clock.wall(), case=file.case, data=data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime, time
 from itertools import islice
 from pathlib import Path
 
@@ -14,7 +14,9 @@ from sqlmodel import Session, col, func, select
 import models
 from arrears.clock import iso
 from arrears.engine.case import Case, Step
+from arrears.engine.contact.facts import ContactChannel, Facts
 from arrears.engine.decide import Decision, Perform, Skip, Wait, decide
+from arrears.engine.delinquency import at_local
 from arrears.engine.ladder import Ladder
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import CaseStatus, StepStatus
@@ -72,7 +74,7 @@ def enroll(
             new = list(_unknown(session, good))
             result.already += len(good) - len(new)
             for row in new:
-                first = _first_move(row, ladder, at)
+                first = _first_move(services, row, ladder, at)
                 if isinstance(first, Perform):
                     result.first[str(first.rung.channel)] += 1
                 if not dry_run:
@@ -114,6 +116,8 @@ def _open(
     driver: str,
 ) -> None:
     session.add(_account(row, result.portfolio, services.settings.creditor, at))
+    if row.sms_consent_on is not None:
+        session.add(_text_consent(row, row.sms_consent_on, who))
     if row.amount_due.amount == 0:
         return
     if isinstance(first, Perform):
@@ -138,8 +142,10 @@ def _open(
     log_event(session, "enrolled", who=who, at=at, wall=services.clock.wall(), case=case, data=data)
 
 
-def _first_move(row: PortfolioRow, ladder: Ladder, at: datetime) -> Decision:
+def _first_move(services: Services, row: PortfolioRow, own: Ladder, at: datetime) -> Decision:
     """What the account comes to first, past the rungs that its age already skips."""
+    facts = Facts(row.jurisdictions, row.zones, email_known=bool(row.email))
+    ladder = services.lawful_ladder(own, facts, at.date())
     zone = row.zones[0] if row.zones else ""
     case = Case(row.account_id, row.due_date, row.amount_due, row.balance, zone)
     while isinstance(first := decide(case, ladder, now=at), Skip):
@@ -151,6 +157,7 @@ def _first_move(row: PortfolioRow, ladder: Ladder, at: datetime) -> Decision:
 def _account(row: PortfolioRow, portfolio: str, creditor: str, at: datetime) -> models.Account:
     return models.Account(
         id=row.account_id,
+        holder_id=row.holder_id,
         portfolio=portfolio,
         name=row.name,
         phones=[row.phone],
@@ -162,6 +169,7 @@ def _account(row: PortfolioRow, portfolio: str, creditor: str, at: datetime) -> 
         country=row.country,
         locale=row.locale,
         zones=list(row.zones),
+        jurisdictions=list(row.jurisdictions),
         currency=row.balance.currency,
         amount_due=row.amount_due.amount,
         balance=row.balance.amount,
@@ -173,6 +181,14 @@ def _account(row: PortfolioRow, portfolio: str, creditor: str, at: datetime) -> 
         creditor=row.creditor or creditor,
         segment=row.segment,
         enrolled_at=at,
+    )
+
+
+def _text_consent(row: PortfolioRow, given_on: date, who: str) -> models.Consent:
+    given = at_local(given_on, time(0), row.zones[0] if row.zones else "")
+    evidence = "the lender's portfolio file"
+    return models.Consent(
+        account_id=row.account_id, channel=ContactChannel.SMS, at=given, evidence=evidence, recorded_by=who
     )
 
 

@@ -14,10 +14,10 @@ from sqlmodel import Session, select
 import models
 from arrears.channels.effect import Intent
 from arrears.clock import iso
-from arrears.engine.contact.facts import Facts, Proposal, contact_channel
 from arrears.engine.contact.gate import gate
 from arrears.engine.contact.holds import suspension
-from arrears.engine.contact.verdict import Allow, Defer, Deny, Review, Scope, Verdict
+from arrears.engine.contact.spread import spread_out
+from arrears.engine.contact.verdict import Allow, Defer, Deny, Review, Scope
 from arrears.engine.decide import Close, Perform, Skip, Wait, decide
 from arrears.engine.ladder import Ladder, Rung
 from arrears.engine.vocabulary import CaseStatus, ChannelName, StepStatus
@@ -27,8 +27,10 @@ from arrears.ledger.owner import is_gone, this_process
 from arrears.ledger.references import step_reference
 from arrears.operations.brakes import Budget, braked
 from arrears.operations.close import close_case
+from arrears.operations.facts import gate_facts, ladder_of, proposal_of
 from arrears.operations.prepare import CannotPrepare, prepare
 from arrears.operations.services import Services
+from arrears.operations.verdicts import recorded
 
 # How long a brake keeps a timeline from looking again, in wall time.
 _BRAKE_PAUSE = timedelta(minutes=1)
@@ -58,6 +60,7 @@ class Ready:
 
     rung: str
     attempt: int
+    channel: ChannelName
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,7 @@ class _Desk:
                 rung=self.file.case.next_rung,
                 zone=self.file.zone,
             )
-        ladder = self.services.ladder(self.file.case.ladder, self.file.case.ladder_version)
+        ladder = ladder_of(self.services, self.session, self.file, now=self.services.clock.now())
         while True:
             now = self.services.clock.now()
             match decide(self._snapshot(now), ladder, now=now):
@@ -174,26 +177,25 @@ class _Desk:
     ) -> Move | None:
         """Brakes, then the gate, then the intent. None: something was recorded, decide again."""
         if only is not None and rung.name != only:
-            return Ready(rung.name, attempt)
+            return Ready(rung.name, attempt, rung.channel)
         per_day = self.services.settings.most_effects_per_day
         if brake := braked(self.session, self.budget, per_day=per_day, now=now):
             wall_until = self.services.clock.wall() + _BRAKE_PAUSE
             return Standstill(brake.why, brake.until, wall_until, rung=rung.name, zone=self.file.zone, braked=True)
-        facts = self.file.facts(rung=rung.name)
-        proposal = Proposal(
-            channel=contact_channel(rung.channel),
-            actor=self.file.actor,
-            purpose=rung.purpose,
-            number=self.file.account.phones[0] if self.file.account.phones else "",
-        )
+        proposal = proposal_of(self.file, rung)
+        facts = gate_facts(self.services, self.session, self.file, ladder, rung, now=now)
         verdict = gate(proposal, self.services.rulebook, facts, now=now)
         step = self._planned(rung, attempt, due_at)
         step.rules = list(verdict.rules)
-        step.verdict = _recorded(verdict, proposal, facts, self.services.rulebook.version, now)
+        step.verdict = recorded(verdict, proposal, facts, self.services.rulebook.version, now)
+        step.actor, step.number = proposal.actor, proposal.number
         match verdict:
             case Allow():
-                return self._intend(step, rung, now) if intend else Ready(rung.name, attempt)
+                return self._intend(step, rung, now) if intend else Ready(rung.name, attempt, rung.channel)
             case Defer(until, rules, reason):
+                until = spread_out(
+                    proposal, self.services.rulebook, facts, opening=until, preferred=rung.due.at, key=step.reference
+                )
                 step.not_before, step.reason = until, reason
                 self._log("deferred", now, step, why=reason, rules=rules, until=iso(until))
             case Deny(rules, reason, Scope.CONTACT) if rung.channel.reaches_the_holder:
@@ -325,20 +327,3 @@ def intent_of(step: models.Step) -> Intent:
         at=step.at,
         wall=step.intended_wall,
     )
-
-
-def _recorded(verdict: Verdict, proposal: Proposal, facts: Facts, version: str, now: datetime) -> dict[str, object]:
-    """The verdict as it is kept with the step: what was asked, what was seen, what came out."""
-    return {
-        "verdict": type(verdict).__name__.lower(),
-        "at": iso(now),
-        "until": iso(verdict.until) if isinstance(verdict, Defer) else None,
-        "reason": "" if isinstance(verdict, Allow) else verdict.reason,
-        "rulebook": version,
-        "actor": proposal.actor,
-        "channel": proposal.channel,
-        "jurisdictions": list(facts.jurisdictions),
-        "zones": list(facts.zones),
-        "holds": [hold.kind for hold in facts.holds],
-        "contacts_before": len(facts.history),
-    }

@@ -23,7 +23,8 @@ from arrears.channels.effect import (
     TryAgain,
     Unprovable,
 )
-from arrears.engine.contact.holds import suspension
+from arrears.engine.contact.facts import Proposal, contact_channel
+from arrears.engine.contact.holds import blocking_holds, suspension
 from arrears.engine.vocabulary import CaseStatus, ChannelName, Stage, StepStatus
 from arrears.ledger.cases import CaseFile, read_case_file
 from arrears.ledger.events import log_event
@@ -91,9 +92,16 @@ def _withdrawn(services: Services, intent: Intent) -> Declined | TryAgain | Step
             held = suspension(file.actor, services.rulebook, file.facts(), now=services.clock.now())
             if held is not None:
                 return TryAgain(f"held before it went out: {held.reason}", after=timedelta(0))
+            proposal = Proposal(contact_channel(ChannelName(step.channel)), file.actor, _purpose(step))
+            if blocking_holds(proposal, services.rulebook, file.facts(), now=services.clock.now()):
+                return TryAgain("the holder closed this channel before it went out", after=timedelta(0))
         if why := stopped_why(session):
             return TryAgain(f"stopped before it went out: {why}", after=timedelta(0))
     return None
+
+
+def _purpose(step: models.Step) -> str:
+    return str(step.verdict.get("purpose", ""))
 
 
 def _settle(services: Services, intent: Intent, result: Outcome | Finding, *, who: str) -> StepStatus:

@@ -24,9 +24,8 @@ def preview(services: Services, account_ids: Iterable[str] | None = None, *, lim
             file = read_case_file(session, account_id)
             move = look(services, session, file, who="preview", budget=Budget(), intend=False)
             match move:
-                case Ready(rung, _):
-                    ladder = services.ladder(file.case.ladder, file.case.ladder_version)
-                    counts[str(ladder.by_name[rung].channel)] += 1
+                case Ready(channel=channel):
+                    counts[str(channel)] += 1
                 case InDoubt():
                     counts["look up"] += 1
                 case Closed():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from arrears.channels.agency import PlacementFolder
@@ -13,6 +13,8 @@ from arrears.channels.letter import LetterChannel
 from arrears.channels.sms import OutboxSms, TwilioSms
 from arrears.channels.voice import VoiceChannel
 from arrears.clock import Clock, VirtualClock, iso, parse_clock, parse_instant
+from arrears.engine.contact.facts import Facts
+from arrears.engine.contact.notices import with_notices
 from arrears.engine.contact.rules import Rulebook
 from arrears.engine.ladder import Ladder
 from arrears.engine.vocabulary import ChannelName
@@ -25,6 +27,9 @@ from arrears.policies.ladders import LadderShelf, load_ladders
 from arrears.policies.limitation import Limitation, load_limitation
 from arrears.rendering.catalog import Catalog
 from arrears.settings import Settings
+
+_LadderKey = tuple[str, tuple[str, ...], bool, frozenset[str], date]
+_MOST_LADDERS = 10_000
 
 
 @dataclass(frozen=True)
@@ -41,10 +46,25 @@ class Services:
     channels: Mapping[ChannelName, Channel]
     letters: LetterChannel
     legal: LegalChannel
+    _lawful: dict[_LadderKey, Ladder] = field(default_factory=dict[_LadderKey, Ladder])
 
     def ladder(self, name: str, version: int) -> Ladder:
         """The ladder a case started with. Raises UnknownLadder when the policies no longer hold it."""
         return find_ladder(self.ladders, f"{name}@{version}")
+
+    def lawful_ladder(self, ladder: Ladder, facts: Facts, day: date) -> Ladder:
+        """The ladder with the notices that the law of `facts.jurisdictions` wants before its rungs.
+
+        The ladder itself where it wants none. Of `facts`, only places, address and notices matter.
+        """
+        on_record = frozenset(notice.kind for notice in facts.notices)
+        key = (ladder.id, facts.jurisdictions, facts.email_known, on_record, day)
+        lawful = self._lawful.get(key)
+        if lawful is None:
+            if len(self._lawful) >= _MOST_LADDERS:
+                self._lawful.clear()
+            lawful = self._lawful[key] = with_notices(ladder, self.rulebook, facts, day=day)
+        return lawful
 
     def limitation_ends(self, country: str, region: str, last_payment: date | None, due_date: date) -> date | None:
         """First day on which the claim is time-barred; None when unknown."""

@@ -9,6 +9,7 @@ import models
 from arrears.engine.vocabulary import CaseStatus, StepStatus
 from arrears.ledger.cases import read_case_file
 from arrears.ledger.events import log_event
+from arrears.operations.facts import ladder_of
 from arrears.operations.hold import say_whether_held
 from arrears.operations.services import Services
 from arrears.operations.wake import make_due
@@ -36,7 +37,7 @@ def approve(services: Services, account_id: str, rung: str, *, by: str, at: date
     with services.ledger.write() as session:
         file = read_case_file(session, account_id, lock=True)
         _must_be_open(file.case)
-        ladder = services.ladder(file.case.ladder, file.case.ladder_version)
+        ladder = ladder_of(services, session, file, now=at)
         if rung not in ladder.by_name:
             raise SteeringRefused(f"ladder {ladder.id} has no rung {rung!r}; it has {', '.join(ladder.by_name)}")
         if rung in file.approvals:

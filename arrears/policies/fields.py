@@ -67,6 +67,7 @@ def matching(pattern: re.Pattern[str], what: str, expected: str) -> AfterValidat
 ClockTime = Annotated[time, BeforeValidator(_time_of_day)]
 """Local wall-clock time."""
 
+Word = Annotated[str, matching(re.compile(r"[a-z0-9]+(_[a-z0-9]+)*"), "word", "one such as default_notice")]
 Name = Annotated[str, matching(_NAME, "name", "small letters, digits and hyphens, such as letter-1")]
 
 Text = Annotated[str, Field(min_length=1)]

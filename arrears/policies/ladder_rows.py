@@ -26,7 +26,7 @@ from arrears.engine.ladder import (
 from arrears.engine.money import Money, MoneyError
 from arrears.engine.vocabulary import ChannelName, Disposition, Stage
 from arrears.policies.check import Row
-from arrears.policies.fields import ClockTime, Days, Name, Text, one_of, wrong_block, wrong_value
+from arrears.policies.fields import ClockTime, Days, Name, Text, Word, one_of, wrong_block, wrong_value
 from arrears.policies.problems import listed
 
 Count = Annotated[int, Field(ge=1, le=1000)]
@@ -161,6 +161,8 @@ class RungRow(Row):
     requires: Annotated[list[RequirementRow], Field(default_factory=list)]
     purpose: Text = "payment_reminder"
     agency: Name | None = None
+    gives: Word | None = None
+    threatens_suit: bool = False
 
     @model_validator(mode="after")
     def _agency(self) -> Self:
@@ -192,4 +194,6 @@ class RungRow(Row):
             requires=tuple(row.requirement() for row in self.requires),
             purpose=self.purpose,
             agency=self.agency or "",
+            gives=self.gives or "",
+            threatens_suit=self.threatens_suit,
         )

@@ -33,7 +33,7 @@ from arrears.engine.contact.rules import (
 from arrears.engine.vocabulary import Party
 from arrears.policies.calendars import CALENDAR_NAMES
 from arrears.policies.check import Row
-from arrears.policies.fields import ClockTime, Text, matching, one_of, wrong_block, wrong_value
+from arrears.policies.fields import ClockTime, Text, Word, matching, one_of, wrong_block, wrong_value
 from arrears.policies.hold_kinds import HoldKind
 from arrears.policies.problems import listed
 
@@ -85,7 +85,6 @@ RuleId = Annotated[str, matching(re.compile(r"[A-Z][A-Z0-9_]*(-[A-Z0-9_]+)+"), "
 Jurisdiction = Annotated[
     str, matching(re.compile(r"HOUSE|[A-Z]{2}(-[A-Z0-9]{1,3})*"), "jurisdiction", "one such as US, US-MA or HOUSE")
 ]
-Word = Annotated[str, matching(re.compile(r"[a-z0-9]+(_[a-z0-9]+)*"), "word", "one such as default_notice")]
 ChannelWord = Annotated[ContactChannel, one_of(ContactChannel, "channel")]
 Channels = Annotated[list[ChannelWord], Field(min_length=1)]
 
@@ -137,6 +136,8 @@ class _Common(TypedDict):
     review_by: date | None
     purposes: frozenset[str]
     except_purposes: frozenset[str]
+    more_than_dpd: int | None
+    first_party_once_accelerated: bool
 
 
 class RuleRow(Row):
@@ -154,6 +155,8 @@ class RuleRow(Row):
     review_by: date | None = None
     purposes: Annotated[list[Word], Field(default_factory=list)]
     except_purposes: Annotated[list[Word], Field(default_factory=list)]
+    more_than_dpd: Annotated[int, Field(ge=1, le=3650)] | None = None
+    first_party_once_accelerated: bool = False
 
     @model_validator(mode="after")
     def _ends_after_it_begins(self) -> Self:
@@ -180,6 +183,8 @@ class RuleRow(Row):
             "review_by": self.review_by,
             "purposes": frozenset(self.purposes),
             "except_purposes": frozenset(self.except_purposes),
+            "more_than_dpd": self.more_than_dpd,
+            "first_party_once_accelerated": self.first_party_once_accelerated,
         }
 
     def rules(self) -> tuple[Rule, ...]:

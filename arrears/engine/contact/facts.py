@@ -118,6 +118,8 @@ class Facts:
     may plausibly be in. `history`: contacts with this person about any debt. `approved`: a named person
     has looked at this contact and wants it made. `limitation_ends`: first day on which the claim is
     time-barred; None when unknown. `email_known`: there is an address an agency could write to.
+    `days_past_due`, `accelerated` (the debt was accelerated or charged off, or suit was threatened): None
+    when unknown, which counts as the stricter.
     """
 
     jurisdictions: tuple[str, ...]
@@ -129,3 +131,5 @@ class Facts:
     approved: bool = False
     limitation_ends: date | None = None
     email_known: bool = False
+    days_past_due: int | None = None
+    accelerated: bool | None = None

@@ -26,7 +26,7 @@ def gate(proposal: Proposal, rulebook: Rulebook, facts: Facts, *, now: datetime)
     upon, and a step that needs a person are reviewed, unless `facts.approved`; hours, days, caps,
     cooldowns and notices defer to the first instant that satisfies them all.
     """
-    docket = rulebook.docket(facts.jurisdictions, proposal, now.date())
+    docket = rulebook.docket(proposal, facts, now.date())
     if denial := _denial(docket, proposal, rulebook, facts, now):
         return denial
     if not facts.approved and (review := _review(docket, facts)):

@@ -83,7 +83,7 @@ def _wanted(rulebook: Rulebook, facts: Facts, channel: ContactChannel, day: date
     """Notices wanted before `channel`, in the order in which they go out; of two rules the longer."""
     longest: dict[str, NoticeRule] = {}
     for actor in Party:
-        for rule in rulebook.docket(facts.jurisdictions, Proposal(channel, actor), day).notices:
+        for rule in rulebook.docket(Proposal(channel, actor), facts, day).notices:
             known = longest.get(rule.notice)
             if is_due(rule, facts) and (known is None or _days(rule) > _days(known)):
                 longest[rule.notice] = rule

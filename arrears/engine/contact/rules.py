@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import Protocol
 
-from arrears.engine.contact.facts import ContactChannel, Location, Proposal
+from arrears.engine.contact.facts import ContactChannel, Facts, Location, Proposal
 from arrears.engine.vocabulary import Party
 
 
@@ -24,6 +25,9 @@ class Rule:
 
     `purposes`: only contacts with one of these purposes (any, when empty); `except_purposes`: never these.
     `review_by`: the last day on which the rule may be relied upon without being read again.
+    `more_than_dpd`: only debts past due for longer. `first_party_once_accelerated`: the creditor itself is
+    bound only once it has accelerated the debt, charged it off, or taken or threatened suit. What is not
+    known counts as so.
     """
 
     id: str
@@ -37,6 +41,8 @@ class Rule:
     review_by: date | None = None
     purposes: frozenset[str] = frozenset()
     except_purposes: frozenset[str] = frozenset()
+    more_than_dpd: int | None = None
+    first_party_once_accelerated: bool = False
 
     def binds(self, proposal: Proposal) -> bool:
         """Whether the rule speaks of this contact at all, whatever the day."""
@@ -308,7 +314,7 @@ class Docket:
         )
 
 
-_DocketKey = tuple[tuple[str, ...], ContactChannel, Party, str, Location, date]
+_DocketKey = tuple[tuple[str, ...], ContactChannel, Party, str, Location, date, bool, tuple[bool, ...]]
 _MOST_DOCKETS = 50_000
 
 
@@ -331,27 +337,59 @@ class Rulebook:
         house = self.packs.get(HOUSE)
         return (*found.values(), house) if house else tuple(found.values())
 
-    def docket(self, jurisdictions: tuple[str, ...], proposal: Proposal, day: date) -> Docket:
+    def docket(self, proposal: Proposal, facts: Facts, day: date) -> Docket:
         """The rules that bind `proposal` on `day`, put together once for all contacts of the kind."""
-        key = (jurisdictions, proposal.channel, proposal.actor, proposal.purpose, proposal.location, day)
+        accelerated, dpd = facts.accelerated is not False, facts.days_past_due
+        long_due = tuple(dpd is None or dpd > mark for mark in self._dpd_marks)
+        key = (
+            facts.jurisdictions,
+            proposal.channel,
+            proposal.actor,
+            proposal.purpose,
+            proposal.location,
+            day,
+            accelerated,
+            long_due,
+        )
         docket = self._dockets.get(key)
         if docket is None:
             if len(self._dockets) >= _MOST_DOCKETS:
                 self._dockets.clear()
-            docket = self._dockets[key] = self._put_together(jurisdictions, proposal, day)
+            docket = self._dockets[key] = self._put_together(proposal, facts, day)
         return docket
+
+    @cached_property
+    def days_of_memory(self) -> int:
+        """How far back contacts can matter to any rule, in days, with a margin for zones and weeks."""
+        spans = [
+            days
+            for pack in self.packs.values()
+            for days in (
+                *(cap.length.days + 7 for cap in pack.caps),
+                *(rule.days for rule in pack.cooldowns),
+                *(rule.or_used_within_days for rule in pack.consents),
+            )
+        ]
+        return max(spans, default=0) + 2
+
+    @cached_property
+    def _dpd_marks(self) -> tuple[int, ...]:
+        marks = {rule.more_than_dpd for pack in self.packs.values() for rule in pack.judged()}
+        return tuple(sorted(mark for mark in marks if mark is not None))
 
     def rule(self, rule_id: str) -> tuple[Pack, Rule] | None:
         """The rule with this id and the pack it stands in."""
         return next(((pack, r) for pack in self.packs.values() for r in pack.rules() if r.id == rule_id), None)
 
-    def _put_together(self, jurisdictions: tuple[str, ...], proposal: Proposal, day: date) -> Docket:
+    def _put_together(self, proposal: Proposal, facts: Facts, day: date) -> Docket:
+        jurisdictions = facts.jurisdictions
         packs = self.matching(jurisdictions)
         bound = [
             rule
             for pack in packs
             for rule in pack.judged()
             if rule.binds(proposal)
+            and _concerns(rule, proposal, facts)
             and (rule.effective_to is None or day <= rule.effective_to)
             and not (isinstance(rule, Cap) and rule.location not in (None, proposal.location))
         ]
@@ -388,6 +426,13 @@ class Rulebook:
 
 
 HOUSE = "HOUSE"
+
+
+def _concerns(rule: Rule, proposal: Proposal, facts: Facts) -> bool:
+    """Whether the rule is about a debt like this one; what is not known counts as so."""
+    if rule.more_than_dpd is not None and facts.days_past_due is not None and facts.days_past_due <= rule.more_than_dpd:
+        return False
+    return not (rule.first_party_once_accelerated and proposal.actor is Party.FIRST and facts.accelerated is False)
 
 
 def is_closed(rule: ClosedDays, day: date, calendars: Mapping[str, HolidayCalendar]) -> bool:

@@ -1,0 +1,105 @@
+"""What the ledger remembers of contacts with a person, over all their accounts."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import String, bindparam, func, text
+from sqlalchemy import select as select_columns
+from sqlmodel import Session, col, select
+
+import models
+from arrears.engine.contact.facts import Consent, ContactChannel, NoticeGiven, PastContact, contact_channel
+from arrears.engine.vocabulary import ChannelName, Party, StepStatus
+from models.types import UTCDateTime
+
+# An intent counts before its outcome is known: whoever would dial again must have paid for it.
+_COUNTED = (StepStatus.INTENDED, StepStatus.DONE, StepStatus.UNKNOWN)
+_REACHING = tuple(channel for channel in ChannelName if channel.reaches_the_holder)
+_HOLDER = bindparam("holder_id", type_=String)
+_SINCE = bindparam("since", type_=UTCDateTime)
+_WHEN = func.coalesce(col(models.Step.disposed_at), col(models.Step.at), type_=UTCDateTime)
+_STEPS = (
+    select_columns(
+        col(models.Step.channel),
+        _WHEN.label("at"),
+        col(models.Step.disposition),
+        col(models.Step.number),
+        col(models.Step.account_id),
+        col(models.Step.actor),
+    )
+    .join(models.Account, col(models.Account.id) == col(models.Step.account_id))
+    .where(
+        col(models.Account.holder_id) == _HOLDER,
+        col(models.Step.status).in_(_COUNTED),
+        col(models.Step.channel).in_(_REACHING),
+        _WHEN >= _SINCE,
+    )
+)
+_OTHERS = (
+    select(models.Contact)
+    .join(models.Account, col(models.Account.id) == col(models.Contact.account_id))
+    .where(col(models.Account.holder_id) == _HOLDER, col(models.Contact.at) >= _SINCE)
+)
+_CONSENTS = select(models.Consent).where(
+    col(models.Consent.account_id) == bindparam("account_id", type_=String), col(models.Consent.withdrawn_at).is_(None)
+)
+_NOTICES = select(models.Contact.notice, models.Contact.at).where(
+    col(models.Contact.account_id) == bindparam("account_id", type_=String),
+    col(models.Contact.notice) != "",
+    col(models.Contact.at) >= _SINCE,
+)
+
+
+def lock_holder(session: Session, holder_id: str) -> None:
+    """Nobody else counts this person's contacts until the transaction ends.
+
+    Taken after the case's own lock and never before it, so that two accounts of one person cannot wait
+    for each other. SQLite has one writer at a time and needs none.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.connection().execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:id, 0))"), {"id": holder_id})
+
+
+def read_contacts(session: Session, holder_id: str, *, now: datetime, days: int) -> tuple[PastContact, ...]:
+    """Contacts with the person in the last `days` days, about any of their accounts, oldest first.
+
+    Reads what is in the database: intents of the same transaction that are not flushed yet do not show.
+    """
+    of_holder = {"holder_id": holder_id, "since": now - timedelta(days=days)}
+    found = [
+        PastContact(
+            channel=contact_channel(ChannelName(channel)),
+            at=at,
+            outcome=disposition or "",
+            number=number,
+            debt=account_id,
+            actor=Party(actor) if actor else None,
+        )
+        for channel, at, disposition, number, account_id, actor in session.connection().execute(_STEPS, of_holder)
+    ]
+    found.extend(
+        PastContact(
+            channel=ContactChannel(row.channel),
+            at=row.at,
+            outcome=row.outcome,
+            outbound=row.direction == "outbound",
+            number=row.number,
+            debt=row.account_id,
+            actor=Party(row.actor) if row.actor else None,
+        )
+        for row in session.exec(_OTHERS, params=of_holder)
+    )
+    return tuple(sorted(found, key=lambda contact: contact.at))
+
+
+def read_consents(session: Session, account_id: str) -> tuple[Consent, ...]:
+    """Consents in force for the account."""
+    rows = session.exec(_CONSENTS, params={"account_id": account_id})
+    return tuple(Consent(ContactChannel(row.channel), row.at) for row in rows)
+
+
+def read_notices(session: Session, account_id: str, *, since: datetime) -> tuple[NoticeGiven, ...]:
+    """Statutory notices recorded as given outside the ladder, from `since` on."""
+    rows = session.exec(_NOTICES, params={"account_id": account_id, "since": since})
+    return tuple(NoticeGiven(kind, at) for kind, at in rows)

@@ -1,0 +1,92 @@
+"""What the gate is told about a case, read in the transaction that will commit the intent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+
+from sqlmodel import Session
+
+from arrears.engine.contact.facts import Facts, NoticeGiven, Proposal, contact_channel
+from arrears.engine.delinquency import days_past_due
+from arrears.engine.ladder import Ladder, Rung
+from arrears.engine.vocabulary import Stage, StepStatus
+from arrears.ledger.cases import CaseFile
+from arrears.ledger.contacts import lock_holder, read_consents, read_contacts, read_notices
+from arrears.operations.services import Services
+
+# In the United States an open-ended account is charged off on this day past due (65 FR 36903), and a
+# creditor that has charged off counts as one that has accelerated.
+_CHARGED_OFF = 180
+
+
+def ladder_of(services: Services, session: Session, file: CaseFile, *, now: datetime) -> Ladder:
+    """The ladder the case climbs: its own, with the notices that the law wants of it. Raises UnknownLadder."""
+    own = services.ladder(file.case.ladder, file.case.ladder_version)
+    facts, day = file.facts(), now.date()
+    lawful = services.lawful_ladder(own, facts, day)
+    if lawful is own:
+        return own
+    on_record = read_notices(session, file.account.id, since=_beginning(file))
+    return services.lawful_ladder(own, replace(facts, notices=on_record), day) if on_record else lawful
+
+
+def proposal_of(file: CaseFile, rung: Rung) -> Proposal:
+    """The contact that a rung would make."""
+    return Proposal(
+        channel=contact_channel(rung.channel),
+        actor=file.actor,
+        purpose=rung.purpose,
+        number=file.account.phones[0] if file.account.phones else "",
+        debt=file.account.id,
+    )
+
+
+def gate_facts(
+    services: Services, session: Session, file: CaseFile, ladder: Ladder, rung: Rung, *, now: datetime
+) -> Facts:
+    """Everything the gate turns on for `rung`, with the person's counters locked until the commit."""
+    lock_holder(session, file.account.holder_id)
+    return read_facts(services, session, file, ladder, rung, now=now)
+
+
+def read_facts(
+    services: Services, session: Session, file: CaseFile, ladder: Ladder, rung: Rung, *, now: datetime
+) -> Facts:
+    """`gate_facts` without the lock: for explanations."""
+    account, rulebook = file.account, services.rulebook
+    last_paid = file.last_payment_at.date() if file.last_payment_at else None
+    dpd = days_past_due(file.case.due_date, now, file.zone)
+    return replace(
+        file.facts(),
+        history=read_contacts(session, account.holder_id, now=now, days=rulebook.days_of_memory),
+        consents=read_consents(session, account.id),
+        notices=(*_given(file, ladder), *read_notices(session, account.id, since=_beginning(file))),
+        approved=rung.name in file.approvals,
+        limitation_ends=services.limitation_ends(account.country, account.region, last_paid, file.case.due_date),
+        days_past_due=dpd,
+        accelerated=dpd >= _CHARGED_OFF or _threatened(file, ladder),
+    )
+
+
+def _given(file: CaseFile, ladder: Ladder) -> tuple[NoticeGiven, ...]:
+    by_name = ladder.by_name
+    return tuple(
+        NoticeGiven(rung.gives, step.at)
+        for step in file.steps
+        if step.status == StepStatus.DONE and step.at and (rung := by_name.get(step.rung)) and rung.gives
+    )
+
+
+def _threatened(file: CaseFile, ladder: Ladder) -> bool:
+    by_name = ladder.by_name
+    return any(
+        step.status == StepStatus.DONE
+        and (step.stage == Stage.LEGAL or ((rung := by_name.get(step.rung)) is not None and rung.threatens_suit))
+        for step in file.steps
+    )
+
+
+def _beginning(file: CaseFile) -> datetime:
+    """When this episode began: notices of an earlier one do not count."""
+    return datetime.combine(file.case.due_date, time(0), tzinfo=UTC) - timedelta(days=1)
