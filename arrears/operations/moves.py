@@ -14,6 +14,7 @@ from sqlmodel import Session, select
 import models
 from arrears.channels.effect import Intent
 from arrears.clock import iso
+from arrears.engine.contact.facts import Facts
 from arrears.engine.contact.gate import gate
 from arrears.engine.contact.holds import suspension
 from arrears.engine.contact.spread import spread_out
@@ -191,7 +192,7 @@ class _Desk:
         step.actor, step.number = proposal.actor, proposal.number
         match verdict:
             case Allow():
-                return self._intend(step, rung, now) if intend else Ready(rung.name, attempt, rung.channel)
+                return self._intend(step, rung, facts, now) if intend else Ready(rung.name, attempt, rung.channel)
             case Defer(until, rules, reason):
                 until = spread_out(
                     proposal, self.services.rulebook, facts, opening=until, preferred=rung.due.at, key=step.reference
@@ -213,10 +214,10 @@ class _Desk:
         self.session.add(step)
         return None
 
-    def _intend(self, step: models.Step, rung: Rung, now: datetime) -> Move | None:
+    def _intend(self, step: models.Step, rung: Rung, facts: Facts, now: datetime) -> Move | None:
         wall = self.services.clock.wall()
         try:
-            step.payload = prepare(self.services, self.file, step, rung, now=now)
+            step.payload = prepare(self.services, self.file, step, rung, facts, now=now)
         except CannotPrepare as error:
             step.status, step.at, step.reason = StepStatus.FAILED, now, str(error)
             self.session.add(step)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import models
 from arrears.channels.agency import PlacementRow
 from arrears.channels.legal import ReferralPackError
 from arrears.clock import iso
+from arrears.engine.contact.disclosures import required_words
+from arrears.engine.contact.facts import Facts
+from arrears.engine.contact.notices import expires
 from arrears.engine.delinquency import days_past_due, local_date
 from arrears.engine.ladder import Rung
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import ChannelName, StepStatus
 from arrears.ledger.cases import CaseFile
+from arrears.operations.facts import proposal_of
 from arrears.operations.services import Services
-from arrears.rendering.catalog import TemplateError
+from arrears.rendering.catalog import Kind, TemplateError
 from arrears.rendering.context import Address, ChronologyLine, ContactContext, StatementLine
 
 
@@ -23,10 +28,16 @@ class CannotPrepare(Exception):
     """The step cannot be made as things are: it fails with this reason, and the ladder goes on."""
 
 
-def prepare(services: Services, file: CaseFile, step: models.Step, rung: Rung, *, now: datetime) -> dict[str, Any]:
+def prepare(
+    services: Services, file: CaseFile, step: models.Step, rung: Rung, facts: Facts, *, now: datetime
+) -> dict[str, Any]:
     """The step's payload: JSON values only, enough to carry it out and to look it up."""
     context = contact_context(services, file, step, rung, now=now)
     try:
+        if kind := _WORDED.get(rung.channel):
+            parts = required_words(proposal_of(file, rung), services.rulebook, facts, now=now)
+            required = services.catalog.words(parts, kind, rung.template, context)
+            context = replace(context, required=required, respond_by=_respond_by(services, rung, facts, now))
         match rung.channel:
             case ChannelName.SMS:
                 body = services.catalog.text("sms", rung.template, context)
@@ -42,6 +53,19 @@ def prepare(services: Services, file: CaseFile, step: models.Step, rung: Rung, *
                 return _referral(services, file, rung, context, now)
     except (TemplateError, ReferralPackError) as error:
         raise CannotPrepare(str(error)) from error
+
+
+_WORDED = {ChannelName.SMS: Kind.SMS, ChannelName.CALL: Kind.CALLS, ChannelName.LETTER: Kind.LETTERS}
+
+
+def _respond_by(services: Services, rung: Rung, facts: Facts, now: datetime) -> date | None:
+    """The last day of the period that a notice sets, if it went out now; the longest of several rules'."""
+    if not rung.gives:
+        return None
+    book = services.rulebook
+    rules = [r for pack in book.matching(facts.jurisdictions) for r in pack.notices if r.notice == rung.gives]
+    ends = [expires(rule, now, facts.zones, book.calendars) for rule in rules]
+    return local_date(max(ends, default=now), facts.zones[0] if facts.zones else "") - timedelta(days=1)
 
 
 def contact_context(
@@ -67,6 +91,7 @@ def contact_context(
         rung=rung.name,
         attempt=step.attempt,
         agency=rung.agency,
+        email=account.email,
     )
 
 

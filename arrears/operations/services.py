@@ -13,7 +13,8 @@ from arrears.channels.letter import LetterChannel
 from arrears.channels.sms import OutboxSms, TwilioSms
 from arrears.channels.voice import VoiceChannel
 from arrears.clock import Clock, VirtualClock, iso, parse_clock, parse_instant
-from arrears.engine.contact.facts import Facts
+from arrears.engine.contact.disclosures import words_by_rule
+from arrears.engine.contact.facts import Facts, contact_channel
 from arrears.engine.contact.notices import with_notices
 from arrears.engine.contact.rules import Rulebook
 from arrears.engine.ladder import Ladder
@@ -91,6 +92,12 @@ def open_services(settings: Settings, *, live: bool = True) -> Services:
     for ladder in ladders.versions.values():
         for rung in ladder.rungs:
             catalog.require(_KINDS[rung.channel], rung.template, where=f"{ladder.id}: rung {rung.name!r}")
+            _require_words(catalog, rulebook, rung.channel, rung.template)
+    for pack in rulebook.packs.values():
+        for notice in pack.notices:
+            if notice.template:
+                catalog.require("letters", notice.template, where=f"{pack.jurisdiction}: rule {notice.id!r}")
+                _require_words(catalog, rulebook, ChannelName.LETTER, notice.template)
     ledger = Ledger.open(settings.database_url)
     letters = LetterChannel(settings.outbox, catalog)
     legal = LegalChannel(settings.outbox, catalog)
@@ -134,6 +141,16 @@ def find_ladder(shelf: LadderShelf, ladder_id: str) -> Ladder:
         known = ", ".join(f"{name}@{version}" for name, version in sorted(shelf.versions))
         raise UnknownLadder(f"ladder {ladder_id!r} is not in policies/ladders; there is {known}")
     return ladder
+
+
+def _require_words(catalog: Catalog, rulebook: Rulebook, channel: ChannelName, template: str) -> None:
+    """TemplateError when the template has no room for words that some rule wants on its channel."""
+    if not channel.reaches_the_holder:
+        return
+    wanted: dict[str, list[str]] = {}
+    for part, rule in words_by_rule(rulebook, contact_channel(channel)):
+        wanted.setdefault(part, []).append(rule.id)
+    catalog.require_words(_KINDS[channel], template, wanted)
 
 
 _KINDS = {

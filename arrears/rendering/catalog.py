@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from jinja2 import TemplateSyntaxError
+from jinja2.meta import find_undeclared_variables
 
 from arrears.rendering.check import Checker, Complaint, field_types
 from arrears.rendering.context import ContactContext
@@ -25,6 +26,7 @@ class Kind(StrEnum):
     CALLS = "calls"
     LETTERS = "letters"
     LEGAL = "legal"
+    WORDS = "words"
 
 
 # A rung of these kinds names no file: a placement's columns are code, a referral is several papers.
@@ -32,11 +34,20 @@ _SETS: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     ("agency", "placement"): (),
     (Kind.LEGAL, "referral"): ("cover-sheet", "statement", "chronology", "index"),
 }
+# A part that a template gives by printing a fact: whoever names the creditor has said who is writing.
+_SAID_BY: Final[Mapping[str, str]] = {"identity": "creditor"}
+_SLOT: Final = "required"
 # Babel's spaces inside amounts are not in GSM-7: one of them would double the price of a text.
 _SPACES: Final = str.maketrans({"\u00a0": " ", "\u202f": " "})
 _TEXT: Final = ".txt.j2"
 _TYPST: Final = ".typ.j2"
-_SUFFIX: Final[Mapping[str, str]] = {Kind.SMS: _TEXT, Kind.CALLS: _TEXT, Kind.LETTERS: _TYPST, Kind.LEGAL: _TYPST}
+_SUFFIX: Final[Mapping[str, str]] = {
+    Kind.SMS: _TEXT,
+    Kind.CALLS: _TEXT,
+    Kind.WORDS: _TEXT,
+    Kind.LETTERS: _TYPST,
+    Kind.LEGAL: _TYPST,
+}
 
 
 class Catalog:
@@ -54,6 +65,8 @@ class Catalog:
             raise TemplateError(f"{root}: no templates here; expected <kind>/<locale>/<name>{_TEXT} or {_TYPST}")
         self._text = text_environment(self._sources, self._part)
         self._typst = typst_environment(self._sources, self._part)
+        self._uses: dict[str, frozenset[str]] = {}
+        self._parts: dict[str, tuple[str, ...]] = {}
         for path in self._sources:
             self._check(path)
 
@@ -64,6 +77,44 @@ class Catalog:
                 self.find(kind, member, DEFAULT_LOCALE)
             except TemplateError as error:
                 raise TemplateError(f"{where}: {error}") from None
+
+    def require_words(self, kind: str, name: str, wanted: Mapping[str, Sequence[str]]) -> None:
+        """TemplateError unless every locale's `name` has room for the words that rules want of it.
+
+        `wanted`: the rules by the part of `words/` they want. A template holds a part by printing the
+        sentences in `required`, or a fact that says the same.
+        """
+        for part, rules in wanted.items():
+            try:
+                self.find(Kind.WORDS, part, DEFAULT_LOCALE)
+            except TemplateError as error:
+                raise TemplateError(f"{', '.join(rules)}: {error}") from None
+        for path in self._versions(kind, name):
+            used = self._facts_used(path)
+            lacks = [part for part in wanted if _SLOT not in used and _SAID_BY.get(part) not in used]
+            if lacks:
+                by = ", ".join(dict.fromkeys(rule for part in lacks for rule in wanted[part]))
+                raise TemplateError(
+                    f"{self.root.name}/{path}: lacks the required words {', '.join(lacks)} ({by}); "
+                    f"print the sentences in {_SLOT!r} where they belong"
+                )
+
+    def words(self, parts: Iterable[str], kind: str, name: str, context: ContactContext) -> tuple[str, ...]:
+        """The sentences for `parts` in the holder's language, but for those the template says itself."""
+        used = self._facts_used(self.find(kind, name, context.locale))
+        wanted = [part for part in parts if _SAID_BY.get(part) not in used]
+        return tuple(self.text(Kind.WORDS, part, context) for part in wanted)
+
+    def _versions(self, kind: str, name: str) -> list[str]:
+        suffix = f"/{name}{_SUFFIX.get(kind, '')}"
+        return [path for path in self._sources if path.startswith(f"{kind}/") and path.endswith(suffix)]
+
+    def _facts_used(self, path: str) -> frozenset[str]:
+        """What the template and all it extends or includes print or ask for."""
+        found = set(self._uses[path])
+        for part in self._parts[path]:
+            found |= self._facts_used(part)
+        return frozenset(found)
 
     def find(self, kind: str, name: str, locale: str) -> str:
         """The path under `root` that serves `locale`: exact, else the same language, else en-US.
@@ -107,11 +158,14 @@ class Catalog:
             names |= field_types(ReferralFacts)
         checker = Checker(names, FILTER_TYPES, typst=path.endswith(_TYPST))
         try:
-            checker.check(environment.parse(self._sources[path]))
+            parsed = environment.parse(self._sources[path])
+            checker.check(parsed)
             for line, part in checker.references:
                 if self._part(part, path) not in self._sources:
                     raise Complaint(line, f"there is no template {part!r}")
             environment.get_template(path)
+            self._uses[path] = frozenset(find_undeclared_variables(parsed))
+            self._parts[path] = tuple(self._part(part, path) for _, part in checker.references)
         except (Complaint, TemplateSyntaxError) as error:
             line = error.line if isinstance(error, Complaint) else error.lineno
             raise TemplateError(f"{self.root.name}/{path}:{line}: {error.args[0]}") from None
@@ -129,7 +183,9 @@ class Catalog:
         alike = [folder for folder in present if language_of(folder) == language_of(locale)]
         if language_of(locale) == language_of(DEFAULT_LOCALE):
             alike.insert(0, DEFAULT_LOCALE)
-        return list(dict.fromkeys([locale, *alike, DEFAULT_LOCALE]))
+        # A notice that one country's law prescribes exists in that country's words alone.
+        others = [folder for folder in present if language_of(folder) == language_of(DEFAULT_LOCALE)]
+        return list(dict.fromkeys([locale, *alike, DEFAULT_LOCALE, *others]))
 
 
 def _files(root: Path) -> Iterator[Path]:

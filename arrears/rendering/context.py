@@ -21,7 +21,11 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class ContactContext:
-    """Everything a text, script or letter about one account may say, as of `today` (the holder's date)."""
+    """Everything a text, script or letter about one account may say, as of `today` (the holder's date).
+
+    `required`: the sentences that contact law wants in this very message. `respond_by`: the last day of the
+    period that a statutory notice sets.
+    """
 
     account_id: str
     holder_name: str
@@ -40,6 +44,9 @@ class ContactContext:
     rung: str
     attempt: int
     agency: str
+    email: str = ""
+    respond_by: date | None = None
+    required: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

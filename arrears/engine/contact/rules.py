@@ -44,6 +44,11 @@ class Rule:
     more_than_dpd: int | None = None
     first_party_once_accelerated: bool = False
 
+    def in_force(self, day: date) -> bool:
+        """Whether `day` lies in the rule's time; a rule that has no dates is always in force."""
+        begun = self.effective_from is None or day >= self.effective_from
+        return begun and (self.effective_to is None or day <= self.effective_to)
+
     def binds(self, proposal: Proposal) -> bool:
         """Whether the rule speaks of this contact at all, whatever the day."""
         return (
@@ -193,6 +198,7 @@ class When(StrEnum):
     EVERY = "every"
     INITIAL = "initial"
     SUBSEQUENT = "subsequent"
+    TIME_BARRED = "time_barred"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

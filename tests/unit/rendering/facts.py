@@ -64,6 +64,8 @@ def a_context(**changes: Any) -> ContactContext:
         rung="letter-1",
         attempt=1,
         agency="Northline Recovery",
+        email="maria@example.com",
+        respond_by=date(2027, 1, 27),
     )
     return replace(context, **changes)
 

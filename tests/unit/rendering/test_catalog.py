@@ -70,7 +70,8 @@ def test_the_shipped_templates_load_and_have_the_ladders_names():
     catalog = the_catalog()
     assert catalog.names(Kind.SMS) == {"reminder-1", "reminder-2", "reminder-3"}
     assert catalog.names(Kind.CALLS) == {"first-call"}
-    assert catalog.names(Kind.LETTERS) == {"reminder", "lawyer", "placement-notice"}
+    notices = {"transfer-notice", "arrears-notice", "default-notice", "letter-of-claim"}
+    assert catalog.names(Kind.LETTERS) == {"reminder", "lawyer", "placement-notice"} | notices
     assert catalog.names(Kind.LEGAL) == {"cover-sheet", "statement", "chronology", "index"}
 
 
@@ -98,7 +99,7 @@ def test_a_part_comes_from_the_nearest_folder(tmp_path: Path):
 
 
 def test_a_missing_template_is_named_with_those_there_are():
-    with pytest.raises(TemplateError, match=r"templates/letters: no template 'lawyr' for en-US.*lawyer, placement"):
+    with pytest.raises(TemplateError, match=r"templates/letters: no template 'lawyr' for en-US.*lawyer, letter"):
         the_catalog().find(Kind.LETTERS, "lawyr", "en-US")
     with pytest.raises(TemplateError, match="no template '_letter'"):
         the_catalog().find(Kind.LETTERS, "_letter", "en-US")

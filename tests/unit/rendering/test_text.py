@@ -18,6 +18,7 @@ _GSM7 = set(
     "¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 LOCALES = ["en-US", "en-GB"]
+OPT_OUT = ("Reply STOP to opt out",)
 SMS = sorted(the_catalog().names(Kind.SMS))
 
 
@@ -26,7 +27,7 @@ SMS = sorted(the_catalog().names(Kind.SMS))
 @pytest.mark.parametrize("currency", ["USD", "GBP", "CHF"])
 def test_a_text_fits_one_segment(name: str, locale: str, currency: str):
     amount = Money(1_234_550, currency)
-    text = the_catalog().text(Kind.SMS, name, a_context(locale=locale, amount_due=amount))
+    text = the_catalog().text(Kind.SMS, name, a_context(locale=locale, amount_due=amount, required=OPT_OUT))
     extended = sum(2 if c in "^{}\\[~]|€" else 1 for c in text)
     assert set(text) <= _GSM7 | set("^{}\\[~]|€"), "one character outside GSM-7 halves the room"
     assert extended <= 160
@@ -35,7 +36,7 @@ def test_a_text_fits_one_segment(name: str, locale: str, currency: str):
 @pytest.mark.parametrize("locale", LOCALES)
 @pytest.mark.parametrize("name", SMS)
 def test_a_text_names_creditor_amount_date_url_reference_and_the_way_out(name: str, locale: str):
-    text = the_catalog().text(Kind.SMS, name, a_context(locale=locale))
+    text = the_catalog().text(Kind.SMS, name, a_context(locale=locale, required=OPT_OUT))
     day = "Oct 12, 2026" if locale == "en-US" else "12 Oct 2026"
     amount = "$120.00" if locale == "en-US" else "US$120.00"
     for part in ("Example Bank", amount, day, "https://pay.example.com ", "Ref 7K3M9QXZ.", "Reply STOP to opt out"):
