@@ -9,7 +9,7 @@ import sys
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from arrears.cli import accounts, drive, ladders, people, rules
+from arrears.cli import accounts, contacts, drive, ladders, people, rules
 from arrears.cli.output import note
 from arrears.clock import ClockError
 from arrears.engine.money import MoneyError
@@ -18,6 +18,9 @@ from arrears.ledger.cases import UnknownAccount
 from arrears.ledger.database import LedgerError
 from arrears.operations.calls import CallRefused
 from arrears.operations.check_contact import FactsError
+from arrears.operations.consent import ContactRefused
+from arrears.operations.evidence import EvidenceUnusable
+from arrears.operations.explain import NothingToExplain
 from arrears.operations.hold import HoldRefused
 from arrears.operations.outbox import OutboxUnusable
 from arrears.operations.pay import PaymentRefused
@@ -32,10 +35,13 @@ _ANTICIPATED = (
     CallRefused,
     ClockError,
     ClockStandsLater,
+    ContactRefused,
+    EvidenceUnusable,
     FactsError,
     HoldRefused,
     LedgerError,
     MoneyError,
+    NothingToExplain,
     OutboxUnusable,
     PaymentRefused,
     PolicyError,
@@ -45,6 +51,7 @@ _ANTICIPATED = (
     TemplateError,
     UnknownAccount,
     UnknownLadder,
+    rules.UnknownRule,
 )
 
 app = typer.Typer(
@@ -53,10 +60,11 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for group in (accounts, drive, people, rules):
+for group in (accounts, drive, people, contacts, rules):
     group.add_to(app)
 app.add_typer(ladders.app, name="ladder")
 app.add_typer(people.calls, name="calls")
+app.add_typer(rules.rules, name="rules")
 
 
 class _Interrupted(BaseException):

@@ -154,6 +154,10 @@ def _settle(services: Services, intent: Intent, result: Outcome | Finding, *, wh
                 why = reason
             case _:
                 assert_never(result)
+        if step.status == StepStatus.PLANNED and step.verdict.get("answers"):
+            # What answers the holder's own message is sent at once or not at all.
+            step.status, step.at, why = StepStatus.SKIPPED, now, step.reason
+            file.case.retry_at, file.case.next_rung = None, None
         if step.status == StepStatus.PLANNED:
             step.at = None
             if file.case.status == CaseStatus.CLOSED:

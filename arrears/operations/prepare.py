@@ -32,7 +32,7 @@ def prepare(
     services: Services, file: CaseFile, step: models.Step, rung: Rung, facts: Facts, *, now: datetime
 ) -> dict[str, Any]:
     """The step's payload: JSON values only, enough to carry it out and to look it up."""
-    context = contact_context(services, file, step, rung, now=now)
+    context = contact_context(services, file, step, agency=rung.agency, now=now)
     try:
         if kind := _WORDED.get(rung.channel):
             parts = required_words(proposal_of(file, rung), services.rulebook, facts, now=now)
@@ -69,7 +69,7 @@ def _respond_by(services: Services, rung: Rung, facts: Facts, now: datetime) -> 
 
 
 def contact_context(
-    services: Services, file: CaseFile, step: models.Step, rung: Rung, *, now: datetime
+    services: Services, file: CaseFile, step: models.Step, *, agency: str = "", now: datetime
 ) -> ContactContext:
     """The facts a template may use about this account at `now`."""
     account, settings = file.account, services.settings
@@ -88,9 +88,9 @@ def contact_context(
         days_past_due=days_past_due(file.case.due_date, now, file.zone),
         today=local_date(now, file.zone),
         reference=step.reference,
-        rung=rung.name,
+        rung=step.rung,
         attempt=step.attempt,
-        agency=rung.agency,
+        agency=agency,
         email=account.email,
     )
 

@@ -65,7 +65,7 @@ def build_pack(catalog: Catalog, pack: ReferralPack, letters: Mapping[str, bytes
     listed = replace(facts, index=_index(members))
     members["index.pdf"] = render_pdf(catalog, Kind.LEGAL, "index", pack.context, listed)
     members["index.json"] = _index_json(pack, members)
-    return _zip(members, pack.context.today)
+    return zip_bytes(members, pack.context.today)
 
 
 def _facts(pack: ReferralPack) -> ReferralFacts:
@@ -104,7 +104,8 @@ def _index_json(pack: ReferralPack, members: Mapping[str, bytes]) -> bytes:
     return (json.dumps(index, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def _zip(members: Mapping[str, bytes], day: date) -> bytes:
+def zip_bytes(members: Mapping[str, bytes], day: date) -> bytes:
+    """A zip of `members`, all dated `day`: the same bytes on every machine."""
     buffer = io.BytesIO()
     # Stored, not deflated: the bytes must not depend on the machine's zlib, and PDFs are compressed.
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:

@@ -1,0 +1,159 @@
+"""Consent given and taken back, and contacts that no rung made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+import models
+from arrears.engine.contact.facts import ContactChannel
+from arrears.ledger.cases import CaseFile, read_case_file
+from arrears.ledger.events import log_event
+from arrears.operations.hold import say_whether_held
+from arrears.operations.services import Services
+from arrears.operations.wake import make_due
+
+OPT_OUT = "CHANNEL_OPTOUT"
+
+
+class ContactRefused(Exception):
+    """Nothing was recorded; the message says why."""
+
+
+def channel_named(word: str) -> ContactChannel:
+    """The channel of this name. Raises ContactRefused with the list of them."""
+    reaching = [c for c in ContactChannel if c not in (ContactChannel.PLACEMENT, ContactChannel.REFERRAL)]
+    if word not in reaching:
+        raise ContactRefused(f"channel {word!r} is not known; expected one of {', '.join(reaching)}")
+    return ContactChannel(word)
+
+
+def give_consent(
+    services: Services, account_id: str, channel: ContactChannel, *, at: datetime, evidence: str, who: str
+) -> bool:
+    """Record the holder's consent to `channel`, which ends an opt-out from it. False when it is on file already.
+
+    Raises UnknownAccount.
+    """
+    with services.ledger.write() as session:
+        file = read_case_file(session, account_id, lock=True)
+        new = allow(session, file, channel, at=at, evidence=evidence, who=who)
+        if new:
+            data: dict[str, object] = {"channel": str(channel)}
+            wall = services.clock.wall()
+            log_event(session, "consent", who=who, at=at, wall=wall, case=file.case, why=evidence, data=data)
+            reconsider(services, session, file, at=at)
+        return new
+
+
+def revoke(
+    services: Services, account_id: str, channels: Iterable[ContactChannel], *, at: datetime, how: str, who: str
+) -> list[ContactChannel]:
+    """Take consent back, by whatever reasonable means the holder said so; the channels that this closes now.
+
+    `how` says by which means and in which words. Raises UnknownAccount.
+    """
+    with services.ledger.write() as session:
+        file = read_case_file(session, account_id, lock=True)
+        closed = forbid(session, file, channels, at=at, how=how, who=who)
+        if closed:
+            data: dict[str, object] = {"channels": [str(channel) for channel in closed]}
+            wall = services.clock.wall()
+            log_event(session, "opt-out", who=who, at=at, wall=wall, case=file.case, why=how, data=data)
+            reconsider(services, session, file, at=at)
+        return closed
+
+
+def record_contact(
+    services: Services,
+    account_id: str,
+    channel: ContactChannel,
+    *,
+    inbound: bool,
+    at: datetime,
+    outcome: str = "",
+    number: str = "",
+    notice: str = "",
+    note: str = "",
+    who: str,
+) -> None:
+    """Put a contact on record that no rung made: the caps count it, a conversation starts its cooldown.
+
+    `notice` names the statutory notice that it gave. Raises UnknownAccount and ContactRefused.
+    """
+    kinds = sorted({rule.notice for pack in services.rulebook.packs.values() for rule in pack.notices})
+    if notice and notice not in kinds:
+        raise ContactRefused(f"notice {notice!r} is not known; expected one of {', '.join(kinds)}")
+    with services.ledger.write() as session:
+        file = read_case_file(session, account_id, lock=True)
+        session.add(
+            models.Contact(
+                account_id=account_id,
+                channel=channel,
+                direction="inbound" if inbound else "outbound",
+                at=at,
+                outcome=outcome,
+                number=number,
+                actor=file.actor,
+                notice=notice,
+                note=note,
+                recorded_by=who,
+            )
+        )
+        data: dict[str, object] = {"channel": str(channel), "direction": "inbound" if inbound else "outbound"}
+        data |= {name: value for name, value in (("outcome", outcome), ("notice", notice)) if value}
+        log_event(session, "contact", who=who, at=at, wall=services.clock.wall(), case=file.case, data=data)
+        make_due(session, file.case, at=at)
+
+
+def allow(session: Session, file: CaseFile, channel: ContactChannel, *, at: datetime, evidence: str, who: str) -> bool:
+    """`give_consent` inside the caller's transaction."""
+    opted_out = [hold for hold in file.holds if hold.kind == OPT_OUT and hold.channel == channel]
+    for hold in opted_out:
+        hold.released_at, hold.released_by = at, who
+        session.add(hold)
+        file.holds.remove(hold)
+    on_file = session.exec(_in_force(file.account.id, [channel])).first()
+    if on_file is not None and not opted_out:
+        return False
+    if on_file is None:
+        session.add(
+            models.Consent(account_id=file.account.id, channel=channel, at=at, evidence=evidence, recorded_by=who)
+        )
+    return True
+
+
+def forbid(
+    session: Session, file: CaseFile, channels: Iterable[ContactChannel], *, at: datetime, how: str, who: str
+) -> list[ContactChannel]:
+    """`revoke` inside the caller's transaction."""
+    wanted = sorted(set(channels))
+    for consent in session.exec(_in_force(file.account.id, wanted)):
+        consent.withdrawn_at, consent.withdrawn_how = at, how
+        session.add(consent)
+    closed: list[ContactChannel] = []
+    for channel in wanted:
+        if any(hold.kind == OPT_OUT and hold.channel in (channel, None) for hold in file.holds):
+            continue
+        hold = models.Hold(account_id=file.account.id, kind=OPT_OUT, channel=channel, since=at, set_by=who)
+        session.add(hold)
+        file.holds.append(hold)
+        closed.append(channel)
+    return closed
+
+
+def reconsider(services: Services, session: Session, file: CaseFile, *, at: datetime) -> None:
+    """Let the case look at once at what changed."""
+    if file.case.status in ("delinquent", "held"):
+        say_whether_held(services, file, at=at)
+    make_due(session, file.case, at=at)
+
+
+def _in_force(account_id: str, channels: list[ContactChannel]):
+    return select(models.Consent).where(
+        models.Consent.account_id == account_id,
+        col(models.Consent.channel).in_(channels),
+        col(models.Consent.withdrawn_at).is_(None),
+    )
