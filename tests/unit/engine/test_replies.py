@@ -30,7 +30,9 @@ def meaning(text: str) -> Meaning:
     return read_reply(text, KEYWORDS)
 
 
-@pytest.mark.parametrize("text", ["STOP", "stop", " Stop. ", "STOP!!!", "stopall", "Stop All", "opt-out", "OPTOUT", "“quit”", "退订"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text", ["STOP", "stop", " Stop. ", "STOP!!!", "stopall", "Stop All", "opt-out", "OPTOUT", "“quit”", "退订"]
+)
 def test_a_keyword_counts_whatever_its_case_and_punctuation(text: str):
     assert meaning(text) == Meaning(Wish.STOP, TEXTS, by_keyword=True)
 
@@ -57,7 +59,9 @@ def test_who_asks_for_neither_closes_both():
     assert meaning("Stop calling and texting me").channels == CALLS | TEXTS
 
 
-@pytest.mark.parametrize("text", ["do not contact me", "leave me alone", "cease and desist all communication", "stop harassing me"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text", ["do not contact me", "leave me alone", "cease and desist all communication", "stop harassing me"]
+)
 def test_who_wants_no_contact_closes_every_way_of_reaching_them(text: str):
     closed = meaning(text).channels
     assert closed >= CALLS | TEXTS | {ContactChannel.EMAIL, ContactChannel.LETTER}
@@ -67,9 +71,11 @@ def test_who_wants_no_contact_closes_every_way_of_reaching_them(text: str):
 @pytest.mark.parametrize(
     "text",
     [
-        "I will stop by the bank tomorrow", "can you stop the late fee", "Don't worry, I'll pay Friday", "pay 50 friday",
+        "I will stop by the bank tomorrow", "can you stop the late fee", "Don't worry, I'll pay Friday",
+        "pay 50 friday",
         "when does the plan end?", "please call me", "STOP payment on my check", "I never got your text", "",
-        "I did not get your message", "I don't have my phone with me", "help me understand this bill", "?", "yes please",
+        "I did not get your message", "I don't have my phone with me", "help me understand this bill", "?",
+        "yes please",
     ],
 )  # fmt: skip
 def test_what_is_no_wish_of_the_kind_is_for_a_person(text: str):
