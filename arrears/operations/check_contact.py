@@ -4,18 +4,40 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime, time
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, Literal, cast
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
 from arrears.clock import iso
-from arrears.engine.contact.facts import Consent, ContactChannel, Facts, Hold, PastContact, Proposal
+from arrears.engine.contact.facts import (
+    Consent,
+    ContactChannel,
+    Facts,
+    Hold,
+    Location,
+    NoticeGiven,
+    PastContact,
+    Proposal,
+)
 from arrears.engine.contact.gate import gate
 from arrears.engine.contact.rules import Rulebook
-from arrears.engine.contact.verdict import Defer
+from arrears.engine.contact.verdict import Allow, Defer
 from arrears.engine.vocabulary import Party
+
+
+# What the law calls places where a person is reached, in the two kinds that rules tell apart.
+_LOCATIONS = {
+    "residence": "personal",
+    "home": "personal",
+    "cell": "personal",
+    "work": "workplace",
+    "other": "workplace",
+}
+_Place = Annotated[Location, BeforeValidator(lambda word: _LOCATIONS.get(str(word), word))]
 
 
 class FactsError(Exception):
@@ -27,7 +49,7 @@ class _Strict(BaseModel):
 
 
 class _Hold(_Strict):
-    kind: str
+    kind: str = Field(min_length=1)
     since: date | datetime
     until: date | datetime | None = None
     channel: ContactChannel | None = None
@@ -35,15 +57,23 @@ class _Hold(_Strict):
 
 class _Contact(_Strict):
     channel: ContactChannel
-    at: datetime
+    at: AwareDatetime
     outcome: str = ""
-    direction: str = Field(default="outbound", pattern="^(outbound|inbound)$")
+    direction: Literal["outbound", "inbound"] = "outbound"
     number: str = ""
+    debt: str = ""
+    actor: Party | None = None
+    location: _Place = Location.PERSONAL
 
 
 class _Consent(_Strict):
     channel: ContactChannel
-    at: datetime
+    at: AwareDatetime
+
+
+class _Notice(_Strict):
+    kind: str
+    at: AwareDatetime
 
 
 class _Facts(_Strict):
@@ -52,11 +82,19 @@ class _Facts(_Strict):
     channel: ContactChannel
     purpose: str = "payment_reminder"
     zones: list[str]
-    at: datetime
+    at: AwareDatetime
     number: str = ""
+    debt: str = ""
+    location: _Place = Location.PERSONAL
     holds: list[_Hold] = []
     history: list[_Contact] = []
     consents: list[_Consent] = []
+    notices: list[_Notice] = []
+    approved: bool = False
+    limitation_ends: date | None = None
+    email_known: bool = False
+    days_past_due: int | None = None
+    accelerated: bool | None = None
 
     @field_validator("zones")
     @classmethod
@@ -74,13 +112,20 @@ def check_file(path: Path, rulebook: Rulebook) -> dict[str, Any] | list[dict[str
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         where = f":{error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise FactsError(f"{path.name}{where}: no JSON: expected an object with facts, or with cases") from None
+    except OSError as error:
+        raise FactsError(f"{path}: {error.strerror}") from None
     cases = _field(document, "cases")
     if cases is None:
         return _check(document, rulebook, path.name)
     if not isinstance(cases, list):
         raise FactsError(f"{path.name}: cases: expected a list")
     listed = cast(list[Any], cases)
-    return [_check(case, rulebook, f"{path.name}: cases[{n}]") for n, case in enumerate(listed)]
+    return [_check(case, rulebook, _where(path, case, n)) for n, case in enumerate(listed)]
+
+
+def _where(path: Path, case: Any, number: int) -> str:
+    name = _field(case, "id")
+    return f"{path.name}: cases[{number}]" + (f" ({name})" if isinstance(name, str) else "")
 
 
 def _field(document: Any, name: str) -> Any:
@@ -93,7 +138,7 @@ def _check(case: Any, rulebook: Rulebook, where: str) -> dict[str, Any]:
     try:
         given = _Facts.model_validate(raw)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'facts'}: {e['msg']}" for e in error.errors())
+        problems = "; ".join(dict.fromkeys(_in_words(fault) for fault in error.errors(include_url=False)))
         raise FactsError(f"{where}: {problems}") from None
     facts = Facts(
         jurisdictions=tuple(given.jurisdictions),
@@ -102,17 +147,61 @@ def _check(case: Any, rulebook: Rulebook, where: str) -> dict[str, Any]:
             Hold(h.kind, _moment(h.since), _moment(h.until) if h.until else None, h.channel) for h in given.holds
         ),
         history=tuple(
-            PastContact(c.channel, _moment(c.at), c.outcome, c.direction == "outbound", c.number) for c in given.history
+            PastContact(c.channel, c.at, c.outcome, c.direction == "outbound", c.number, c.debt, c.actor, c.location)
+            for c in given.history
         ),
-        consents=tuple(Consent(c.channel, _moment(c.at)) for c in given.consents),
+        consents=tuple(Consent(c.channel, c.at) for c in given.consents),
+        notices=tuple(NoticeGiven(n.kind, n.at) for n in given.notices),
+        approved=given.approved,
+        limitation_ends=given.limitation_ends,
+        email_known=given.email_known,
+        days_past_due=given.days_past_due,
+        accelerated=given.accelerated,
     )
-    proposal = Proposal(given.channel, given.actor, given.purpose, given.number)
-    verdict = gate(proposal, rulebook, facts, now=_moment(given.at))
+    proposal = Proposal(given.channel, given.actor, given.purpose, given.number, given.debt, given.location)
+    verdict = gate(proposal, rulebook, facts, now=given.at.astimezone(UTC))
     return {
         "verdict": type(verdict).__name__.lower(),
         "until": iso(verdict.until) if isinstance(verdict, Defer) else None,
         "rules": list(verdict.rules),
+        "reason": "; ".join(verdict.cautions) if isinstance(verdict, Allow) else verdict.reason,
     }
+
+
+_WORDS: dict[str, type[StrEnum]] = {"channel": ContactChannel, "actor": Party, "location": Location}
+_INSTANT = "an instant with its zone, such as 2026-11-23T13:00:00Z"
+_EXPECTED = {
+    "at": _INSTANT,
+    "since": "a date or an instant, such as 2026-11-01",
+    "until": "a date or an instant, such as 2026-11-01, or null",
+    "zones": 'a list of IANA time zones, such as ["America/New_York"]',
+    "jurisdictions": 'a list of places, such as ["US", "US-MA"]',
+    "direction": "outbound or inbound",
+    "limitation_ends": "a date, such as 2029-11-01, or null",
+    "days_past_due": "a whole number, or null",
+}
+
+
+def _in_words(fault: ErrorDetails) -> str:
+    """`holds.0.since: 'soon': expected a date …`."""
+    names = [part for part in fault["loc"] if part not in ("date", "datetime")]
+    name = ".".join(map(str, names))
+    field = next((part for part in reversed(names) if isinstance(part, str)), "")
+    if fault["type"] == "extra_forbidden":
+        known = ", ".join(_Facts.model_fields) if len(names) == 1 else "fewer fields"
+        return f"{name}: not known; expected {known}"
+    if not names:
+        return "expected an object with facts"
+    if fault["type"] == "value_error":
+        return f"{name}: {fault['msg'].removeprefix('Value error, ')}"
+    if field in _WORDS:
+        expected = "one of " + ", ".join(_WORDS[field])
+    else:
+        expected = _EXPECTED.get(field) or fault["msg"].removeprefix("Input should be ")
+    if fault["type"] == "missing":
+        return f"{name}: missing; expected {expected if field in (*_WORDS, *_EXPECTED) else 'a value'}"
+    shown = json.dumps(fault["input"], default=str, ensure_ascii=False)
+    return f"{name}: {shown if len(shown) <= 60 else shown[:60] + '…'}: expected {expected}"
 
 
 def _moment(value: date | datetime) -> datetime:

@@ -49,8 +49,9 @@ def receive_text(
     """Record a text received at `at`, and do at once what it asks for.
 
     STOP closes the channels it names and takes consent for them back; START, by keyword only, opens
-    texts again; both and HELP are answered by one text within five minutes (47 CFR 64.1200(a)(12)), none
-    when the same is asked again, and none rather than two after a crash. Anything else is on record for a person to read. Raises UnknownAccount.
+    texts again; both and HELP are answered by one text within five minutes (47 CFR 64.1200(a)(12)),
+    none when the same is asked again, and none rather than two after a crash. Anything else is on
+    record for a person to read. Raises UnknownAccount.
     """
     with services.ledger.write() as session:
         file = read_case_file(session, account_id, lock=True)
