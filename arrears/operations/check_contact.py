@@ -25,9 +25,8 @@ from arrears.engine.contact.facts import (
 )
 from arrears.engine.contact.gate import gate
 from arrears.engine.contact.rules import Rulebook
-from arrears.engine.contact.verdict import Allow, Defer
+from arrears.engine.contact.verdict import Defer
 from arrears.engine.vocabulary import Party
-
 
 # What the law calls places where a person is reached, in the two kinds that rules tell apart.
 _LOCATIONS = {
@@ -164,7 +163,6 @@ def _check(case: Any, rulebook: Rulebook, where: str) -> dict[str, Any]:
         "verdict": type(verdict).__name__.lower(),
         "until": iso(verdict.until) if isinstance(verdict, Defer) else None,
         "rules": list(verdict.rules),
-        "reason": "; ".join(verdict.cautions) if isinstance(verdict, Allow) else verdict.reason,
     }
 
 

@@ -298,9 +298,13 @@ def test_contact_facts_get_a_verdict_each(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"channel": "fax"}, r"channel: .*'call'.*'sms'"),
+        ({"channel": "fax"}, r'channel: "fax": expected one of call, .*sms'),
         ({"zones": ["Mars/Base"]}, r"zones: .*'Mars/Base' is no IANA time zone such as America/New_York"),
-        ({"at": "tomorrow"}, r"at: .*datetime"),
+        ({"at": "tomorrow"}, r'at: "tomorrow": expected an instant with its zone, such as 2026-11-23T13:00:00Z'),
+        ({"at": "2026-11-23T13:00:00"}, r"at: .*expected an instant with its zone"),
+        ({"holds": [{"kind": "DECEASED", "since": "soon"}]}, r'holds\.0\.since: "soon": expected a date'),
+        ({"history": [{"channel": "call"}]}, r"history\.0\.at: missing; expected an instant"),
+        ({"actor": "bank"}, r'actor: "bank": expected one of first_party, third_party'),
         ({"colour": "red"}, r"colour: "),
     ],
 )
