@@ -126,6 +126,9 @@ def show(account: Annotated[str, typer.Argument(metavar="ACCOUNT")], json: Json 
             for step in document["steps"]
         ],
     )
+    for milestone in document["milestones"]:
+        when = "reached on" if milestone["reached"] else "on"
+        say(f"{milestone['milestone'].replace('_', ' ')} {when} {milestone['on']} ({milestone['rule']})")
     if nxt:
         say(f"next: {nxt['rung'] or '-'} at {nxt['at'] or 'no date'}: {nxt['reason']}")
     elif document["outcome"]:

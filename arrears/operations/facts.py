@@ -15,9 +15,8 @@ from arrears.ledger.cases import CaseFile
 from arrears.ledger.contacts import lock_holder, read_consents, read_contacts, read_notices
 from arrears.operations.services import Services
 
-# In the United States an open-ended account is charged off on this day past due (65 FR 36903), and a
-# creditor that has charged off counts as one that has accelerated.
-_CHARGED_OFF = 180
+# A creditor that has charged the debt off counts as one that has accelerated it.
+_CHARGE_OFF = "charge_off"
 
 
 def ladder_of(services: Services, session: Session, file: CaseFile, *, now: datetime) -> Ladder:
@@ -65,7 +64,7 @@ def read_facts(
         approved=rung.name in file.approvals,
         limitation_ends=services.limitation_ends(account.country, account.region, last_paid, file.case.due_date),
         days_past_due=dpd,
-        accelerated=dpd >= _CHARGED_OFF or _threatened(file, ladder),
+        accelerated=_charged_off(services, file, dpd) or _threatened(file, ladder),
     )
 
 
@@ -76,6 +75,11 @@ def _given(file: CaseFile, ladder: Ladder) -> tuple[NoticeGiven, ...]:
         for step in file.steps
         if step.status == StepStatus.DONE and step.at and (rung := by_name.get(step.rung)) and rung.gives
     )
+
+
+def _charged_off(services: Services, file: CaseFile, dpd: int) -> bool:
+    passed = services.rulebook.milestones(tuple(file.account.jurisdictions))
+    return any(rule.milestone == _CHARGE_OFF and dpd >= rule.dpd for rule in passed)
 
 
 def _threatened(file: CaseFile, ladder: Ladder) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlmodel import Session, col, func, select
@@ -52,6 +52,15 @@ def show(services: Services, account_id: str) -> dict[str, Any]:
                 if hold.until is None or hold.until > now
             ],
             "steps": [_step(step) for step in file.steps],
+            "milestones": [
+                {
+                    "milestone": rule.milestone,
+                    "on": (case.due_date + timedelta(days=rule.dpd)).isoformat(),
+                    "reached": dpd >= rule.dpd,
+                    "rule": rule.id,
+                }
+                for rule in services.rulebook.milestones(tuple(account.jurisdictions))
+            ],
             "next": {
                 "rung": case.next_rung,
                 "at": iso(case.next_due_at) if case.next_due_at else None,
@@ -87,6 +96,7 @@ def _current(account: models.Account, now: datetime) -> dict[str, Any]:
         **money,
         "holds": [],
         "steps": [],
+        "milestones": [],
         "next": None,
         "outcome": None,
         "zones": account.zones,

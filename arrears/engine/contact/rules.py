@@ -383,6 +383,11 @@ class Rulebook:
         marks = {rule.more_than_dpd for pack in self.packs.values() for rule in pack.judged()}
         return tuple(sorted(mark for mark in marks if mark is not None))
 
+    def milestones(self, jurisdictions: tuple[str, ...]) -> tuple[Milestone, ...]:
+        """What becomes so by itself where these places' rules hold, the earliest first."""
+        found = {rule.id: rule for pack in self.matching(jurisdictions) for rule in pack.milestones}
+        return tuple(sorted(found.values(), key=lambda rule: rule.dpd))
+
     def rule(self, rule_id: str) -> tuple[Pack, Rule] | None:
         """The rule with this id and the pack it stands in."""
         return next(((pack, r) for pack in self.packs.values() for r in pack.rules() if r.id == rule_id), None)
