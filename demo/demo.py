@@ -148,7 +148,7 @@ class Story:
         from arrears.cli.session import nudge
         from arrears.engine.money import Money
         from arrears.engine.vocabulary import Disposition
-        from arrears.operations import calls, hold, pay, show, steer
+        from arrears.operations import calls, hold, pay, replies, show, steer
 
         at = self.services.clock.now()
         detail, _, more = it.detail.partition(" ")
@@ -161,6 +161,8 @@ class Story:
                     pay.pay(
                         self.services, it.account_id, amount, reference=reference, at=at, source="demo", who="holder"
                     )
+            case "reply":
+                replies.receive_text(self.services, it.account_id, it.detail, at=at, who="holder")
             case "hold":
                 hold.hold(self.services, it.account_id, detail, at=at, until=None, channel=more or None, who="desk")
             case "release":
