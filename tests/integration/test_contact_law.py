@@ -29,8 +29,8 @@ from arrears.operations.evidence import write_evidence
 from arrears.operations.explain import NothingToExplain, explain
 from arrears.operations.moves import Intended, next_move
 from arrears.operations.perform import carry_out
-from arrears.operations.replies import receive_text
-from arrears.operations.services import Services, open_services
+from arrears.operations.replies import Received, receive_text
+from arrears.operations.services import Services, ledger_clock, open_services
 from arrears.operations.show import show
 from arrears.rendering.errors import TemplateError
 from arrears.settings import ROOT, Settings
@@ -90,6 +90,11 @@ def made(services: Services, account_id: str = "A-1") -> dict[str, datetime]:
 def texts(services: Services) -> list[str]:
     folder = services.settings.outbox / "sms"
     return [json.loads(line)["body"] for path in sorted(folder.glob("*.jsonl")) for line in path.open()]
+
+
+def received(services: Services, text: str, *, ago: timedelta = timedelta(0)) -> Received:
+    now = services.at(ledger_clock(services))
+    return receive_text(now, "A-1", text, number="+15125550100", at=now.clock.now() - ago, who="test")
 
 
 # Notices between stages ---------------------------------------------------------------------------------------
@@ -178,17 +183,17 @@ def test_stop_is_honoured_at_once_confirmed_once_and_undone_by_start(enrol: Enro
     services = enrol(("US", {}))
     until(services, 2)
     assert texts(services)[0].endswith("Reply STOP to opt out")
-    said = receive_text(services, "A-1", "please quit texting me", at=services.clock.now(), who="test")
+    said = received(services, "please quit texting me")
     assert (said.meaning.wish, said.closed) == (Wish.STOP, (ContactChannel.SMS,))
     assert said.answered
     assert f"no more texts about this account. Ref {said.answered}" in texts(services)[-1]
-    again = receive_text(services, "A-1", "STOP", at=services.clock.now(), who="test")
+    again = received(services, "STOP")
     assert (again.closed, again.answered) == ((), "")
     until(services, 16)
     assert len(texts(services)) == 2
     assert last(services, "sms-2")["status"] == "skipped"
     assert "HOUSE-HOLD-CHANNEL_OPTOUT" in last(services, "sms-2")["rules"]
-    back = receive_text(services, "A-1", "start", at=services.clock.now(), who="test")
+    back = received(services, "start")
     assert back.opened == (ContactChannel.SMS,)
     assert show(services, "A-1")["holds"] == []
     assert "again" in texts(services)[-1]
@@ -197,8 +202,7 @@ def test_stop_is_honoured_at_once_confirmed_once_and_undone_by_start(enrol: Enro
 def test_an_answer_comes_within_five_minutes_or_not_at_all(enrol: Enrol) -> None:
     services = enrol(("US", {}))
     until(services, 2)
-    late = services.clock.now() - timedelta(minutes=5, seconds=1)
-    said = receive_text(services, "A-1", "STOP", at=late, who="test")
+    said = received(services, "STOP", ago=timedelta(minutes=5, seconds=1))
     assert (said.closed, said.answered) == ((ContactChannel.SMS,), "")
     assert len(texts(services)) == 1
 
@@ -206,7 +210,7 @@ def test_an_answer_comes_within_five_minutes_or_not_at_all(enrol: Enrol) -> None
 def test_a_reply_for_a_person_is_kept_and_changes_nothing(enrol: Enrol) -> None:
     services = enrol(("US", {}))
     until(services, 2)
-    said = receive_text(services, "A-1", "pay 50 friday", number="+15125550100", at=at(services), who="test")
+    said = received(services, "pay 50 friday")
     assert (said.meaning.wish, said.closed, said.answered) == (Wish.OTHER, (), "")
     with services.ledger.read() as session:
         assert [row.note for row in session.exec(select(models.Contact))] == ["pay 50 friday"]
@@ -218,7 +222,7 @@ def test_a_reply_for_a_person_is_kept_and_changes_nothing(enrol: Enrol) -> None:
 def test_yes_means_nothing_while_texts_are_welcome(enrol: Enrol) -> None:
     services = enrol(("US", {}))
     until(services, 2)
-    said = receive_text(services, "A-1", "Yes", at=services.clock.now(), who="test")
+    said = received(services, "Yes")
     assert (said.opened, said.answered) == ((), "")
 
 

@@ -76,16 +76,22 @@ def _denial(docket: Docket, proposal: Proposal, rulebook: Rulebook, facts: Facts
 
 
 def _review(docket: Docket, facts: Facts) -> Review | None:
+    rules: list[str] = []
+    reasons: list[str] = []
     if docket.unknown:
-        return Review((UNKNOWN_COUNTRY,), f"no contact rules for {', '.join(docket.unknown)}")
+        rules.append(UNKNOWN_COUNTRY)
+        reasons.append(f"no contact rules for {', '.join(docket.unknown)}")
     if docket.unsettled:
-        return Review(docket.unsettled, "a rule is not in force yet, or past the day it was to be read again")
+        rules.extend(docket.unsettled)
+        reasons.append("a rule is not in force yet, or past the day it was to be read again")
     for stage_gate in docket.stage_gates:
         if stage_gate.approval:
-            return Review((stage_gate.id,), "a person must approve it")
+            rules.append(stage_gate.id)
+            reasons.append("a person must approve it")
         if stage_gate.limitation and facts.limitation_ends is None:
-            return Review((stage_gate.id,), "the limitation period is not known")
-    return None
+            rules.append(stage_gate.id)
+            reasons.append("the limitation period is not known")
+    return Review(tuple(dict.fromkeys(rules)), "; ".join(dict.fromkeys(reasons))) if rules else None
 
 
 def _unexpired(docket: Docket, rulebook: Rulebook, facts: Facts, now: datetime) -> Iterator[Bar]:

@@ -38,12 +38,13 @@ def test_a_good_row_is_read_whole(tmp_path: Path) -> None:
 
 
 def test_optional_columns_are_read(tmp_path: Path) -> None:
-    more = "en_GB,n@example.com,America/Denver,41.20,2026-07-01,10.00,2019-03-11,Example Bank,gold"
+    more = "en_GB,n@example.com,America/Denver,41.20,2026-07-01,10.00,2019-03-11,Example Bank,gold,H-7,2026-01-05"
     taken, _ = portfolio(a_file(tmp_path, f"{row()},{more}", header=f"{HEADER},{','.join(OPTIONAL)}"))
     assert taken[0].locale == "en-GB"
     assert (taken[0].minimum_due, taken[0].last_payment_amount) == (Money(4_120, "USD"), Money(1_000, "USD"))
     assert (taken[0].last_payment_date, taken[0].opened_on) == (date(2026, 7, 1), date(2019, 3, 11))
     assert (taken[0].creditor, taken[0].segment) == ("Example Bank", "gold")
+    assert (taken[0].holder_id, taken[0].sms_consent_on) == ("H-7", date(2026, 1, 5))
     assert (taken[0].time_zone, taken[0].zones) == ("America/Denver", ("America/Denver", "America/New_York"))
 
 

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+from arrears.engine.contact.facts import ContactChannel
+from arrears.engine.contact.replies import read_reply
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import ChannelName, Disposition
 from arrears.intake.portfolio import PortfolioRow
 from arrears.policies.hold_kinds import HoldKind
 from arrears.policies.ladders import load_ladders
 from arrears.settings import ROOT
+from tests.builders import shipped_rules
 from tests.unit.intake.files import payments, portfolio
 
 DEMO = ROOT / "demo"
@@ -125,6 +128,8 @@ def test_every_event_of_the_sample_life_is_one_that_the_trade_knows() -> None:
             case "hold" | "release":
                 assert it.detail in set(HoldKind)
                 assert not it.more or it.more in set(ChannelName)
+            case "reply":
+                assert it.detail
             case "approve":
                 assert it.detail in ladder.by_name
                 assert it.more.startswith("by ")
@@ -158,4 +163,6 @@ def test_in_the_sample_life_a_dispute_ends_after_twenty_days_and_vulnerability_d
 def test_in_the_sample_life_a_plan_is_kept_and_a_stop_names_its_channel() -> None:
     (plan,) = [it for it in life() if it.detail == "PAYMENT_PLAN_ACTIVE"]
     assert [it.day > plan.day for it in life() if (it.event, it.account_id) == ("payment", plan.account_id)][-1]
-    assert [it.more for it in life() if it.detail == "CHANNEL_OPTOUT"] == ["sms"]
+    (reply,) = [f"{it.detail} {it.more}" for it in life() if it.event == "reply"]
+    keywords = [rule for pack in shipped_rules().matching(("US",)) for rule in pack.keywords]
+    assert read_reply(reply, keywords).channels == {ContactChannel.SMS}

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import shutil
-from datetime import date, time
+from datetime import date, time, timedelta
 from pathlib import Path
 
 import pytest
 
 from arrears.engine.contact.facts import ContactChannel
 from arrears.engine.contact.gate import gate
+from arrears.engine.contact.rules import Cap, Cooldown
 from arrears.engine.contact.verdict import Deny
 from arrears.engine.vocabulary import Party
 from arrears.policies.calendars import CALENDAR_NAMES, calendar
 from arrears.policies.contact_rules import load_rulebook
 from arrears.policies.hold_kinds import HoldKind
 from arrears.policies.problems import PolicyError
-from tests.builders import NOW, POLICIES, a_contact, a_hold, facts, shipped_rules
+from tests.builders import NOW, POLICIES, ROOT, a_contact, a_hold, facts, shipped_rules
 from tests.unit.policies.mistakes import mistakes
 
 RULES = shipped_rules()
-BY_ID = {
-    rule.id: rule for pack in RULES.packs.values() for rule in (*pack.windows, *pack.closed_days, *pack.holds)
-}  # fmt: skip
+BY_ID = {rule.id: rule for pack in RULES.packs.values() for rule in pack.rules()}
+RESEARCH = (ROOT / "tests" / "data" / "research_rule_ids.txt").read_text().split()
 
 GOOD = """\
 jurisdiction: US
@@ -88,6 +88,40 @@ def test_every_jurisdiction_of_the_research_has_a_pack():
 )  # fmt: skip
 def test_hours_are_those_of_the_research(rule: str, opens: int, closes: int):
     assert (BY_ID[rule].opens, BY_ID[rule].closes) == (time(opens), time(closes))  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("rule", "most", "days", "per"),
+    [
+        ("US-REGF-FC-7IN7", 7, 7, "debt"), ("MA-FC-RES", 2, 7, "debt"), ("MA-FC-OTHER", 2, 30, "debt"),
+        ("NYC-FC-OLD", 2, 7, "debt"), ("DC-FC-CALL", 4, 7, "debt"), ("DC-FC-EMSG", 5, 7, "debt"),
+        ("WA-FC-1", 3, 7, "person"), ("WV-FC-CALL", 30, 7, "person"), ("WV-FC-CONV", 10, 7, "person"),
+        ("NH-FC-WORK", 1, 30, "person"), ("FL-FC-SOLICIT", 3, 1, "person"), ("GB-FC-POLICY", 3, 7, "person"),
+        ("CN-FC-3EFF", 3, 1, "person"), ("CN-FC-6TRY", 6, 1, "number"),
+    ],
+)  # fmt: skip
+def test_caps_are_those_of_the_research(rule: str, most: int, days: int, per: str):
+    cap = BY_ID[rule]
+    assert isinstance(cap, Cap)
+    assert (cap.most, cap.length, cap.per) == (most, timedelta(days=days), per)
+    assert cap.uncounted == {"busy", "not_in_service", "not_connected"}
+
+
+def test_every_rule_of_the_research_is_here():
+    # A rule that counts nothing itself qualifies others; limitation periods stand in a file of their own.
+    qualifying = {"US-REGF-FC-EXCL"}
+    assert [rule for rule in RESEARCH if rule not in BY_ID and rule not in qualifying] == []
+    assert len(RESEARCH) == len(set(RESEARCH)) == 151
+
+
+def test_only_the_calls_of_regulation_f_are_freed_by_a_request_to_be_called():
+    freed = {rule.id for rule in BY_ID.values() if isinstance(rule, Cap | Cooldown) and rule.consent_days}
+    assert freed == {"US-REGF-FC-7IN7", "US-REGF-CD-CONV"}
+
+
+def test_a_rule_that_is_judged_says_when_it_must_be_read_again():
+    judged = [rule for pack in RULES.packs.values() for rule in pack.judged()]
+    assert [rule.id for rule in judged if rule.review_by is None] == []
 
 
 def test_what_nobody_has_read_is_never_law():

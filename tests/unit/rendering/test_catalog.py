@@ -68,7 +68,8 @@ def test_an_empty_folder_is_refused(tmp_path: Path):
 
 def test_the_shipped_templates_load_and_have_the_ladders_names():
     catalog = the_catalog()
-    assert catalog.names(Kind.SMS) == {"reminder-1", "reminder-2", "reminder-3"}
+    answers = {"opt-out-confirmation", "opt-in-confirmation", "help"}
+    assert catalog.names(Kind.SMS) == {"reminder-1", "reminder-2", "reminder-3"} | answers
     assert catalog.names(Kind.CALLS) == {"first-call"}
     notices = {"transfer-notice", "arrears-notice", "default-notice", "letter-of-claim"}
     assert catalog.names(Kind.LETTERS) == {"reminder", "lawyer", "placement-notice"} | notices
