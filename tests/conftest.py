@@ -67,15 +67,15 @@ def services(settings: Settings, clock: VirtualClock) -> Iterator[Services]:
 
 
 def a_row(account_id: str = "A-1", **other: str) -> str:
-    """One line of a portfolio file: a New Yorker whose payment was due on 2026-08-01."""
+    """One line of a portfolio file: a holder in Albany, New York, whose payment was due on 2026-08-01."""
     cells = {
         "account_id": account_id,
         "name": "Ann Example",
-        "phone": "+12125550101",
+        "phone": "+15185550101",
         "street": "1 Main Street",
-        "city": "New York",
+        "city": "Albany",
         "region": "NY",
-        "postal_code": "10001",
+        "postal_code": "12207",
         "country": "US",
         "due_date": "2026-08-01",
         "amount_due": "120.00",

@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import phonenumbers
 import yaml
-from phonenumbers import geocoder
 
 from arrears.intake.zones import numbers_place
 from arrears.settings import ROOT
@@ -57,6 +56,9 @@ def _of_telephone(e164: str) -> tuple[str, ...]:
         return ()
     if country != "US":
         return (country,)
+    # Most commands take no portfolio in, and this import alone takes a third of a second.
+    from phonenumbers import geocoder
+
     # `New York, NY`, or the bare name of the state where the number's city is not told.
     where = geocoder.description_for_number(number, "en")
     state = where.rpartition(", ")[2]

@@ -21,7 +21,7 @@ from arrears.settings import ROOT
 from tests.conftest import HEADER, a_row
 
 COMMAND = Path(sys.executable).with_name("arrears")
-NAME, PHONE, STREET = "Ann Example", "12125550101", "1 Main Street"
+NAME, PHONE, STREET = "Ann Example", "15185550101", "1 Main Street"
 PERSONAL = (NAME, PHONE, STREET, "1200.50", "120050", "120.00")
 
 

@@ -24,7 +24,7 @@ from tests.support.twilio_stand_in import TwilioStandIn
 
 pytestmark = pytest.mark.faults
 
-NUMBER = "+12125550101"
+NUMBER = "+15185550101"
 
 
 @dataclass
