@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -218,12 +218,20 @@ def _counted(rule: Rule, counting: list[tuple[CountingRow, bool]]) -> Rule:
     return replace(rule, uncounted=uncounted, consent_days=max((row.consent_days for row in of_it), default=0))
 
 
+def _ids(document: Document) -> Iterator[object]:
+    return (document.at((*place, "id")) for section in SECTIONS for place in document.blocks(section))
+
+
 def _check_references(files: list[_Read]) -> None:
     """Ids that rules name must exist; what is switched off must be the lender's own to switch off."""
     known = {row.id: row for file in files for _, row in file.rows}
+    # A rule with a fault of its own is told of once.
+    faulty = {name for file in files for name in _ids(file.document)} - known.keys()
     for file in files:
-        for number, name in enumerate(file.head.switched_off if file.head else ()):
+        for number, name in enumerate(file.head.switched_off if file.head and file.path.stem == HOUSE else ()):
             place = ("switched_off", number)
+            if name in faulty:
+                continue
             if name not in known:
                 file.document.report(place, f"switched_off names {name}, which is no rule")
             elif known[name].strength is not Strength.POLICY:
@@ -235,7 +243,7 @@ def _check_references(files: list[_Read]) -> None:
             if not row.of and file.path.stem != HOUSE:
                 file.document.report(place, "needs 'of', the caps and cooldowns it qualifies")
             for number, name in enumerate(row.of):
-                if not isinstance(known.get(name), CapRow | CooldownRow):
+                if name not in faulty and not isinstance(known.get(name), CapRow | CooldownRow):
                     file.document.report((*place, "of", number), f"of names {name}, which is no cap or cooldown")
 
 
@@ -285,7 +293,7 @@ def _forceless_holds(file: _Read) -> list[Problem]:
 
 def _subject(document: Document, place: Place) -> str:
     match place:
-        case (str(section), int(number), *_):
+        case (str(section), int(number), *_) if section in SECTIONS:
             name = document.at((section, number, "id"))
             return f"rule {name!r}: " if isinstance(name, str) else f"{section} {number + 1}: "
         case _:

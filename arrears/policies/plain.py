@@ -149,6 +149,10 @@ def _notice(rule: NoticeRule) -> str:
         f", counted from the {rule.receipt_business_days}. business day after" if rule.receipt_business_days else ""
     )
     email = " to holders with an email address" if rule.only_with_email else ""
+    if rule.if_given:
+        return (
+            f"once a {rule.notice.replace('_', ' ')} is on record, {rule.calendar_days} days must have passed{receipt}"
+        )
     return f"a {rule.notice.replace('_', ' ')} must have gone out{email}{clock}{receipt}"
 
 

@@ -356,6 +356,13 @@ class NoticeRow(RuleRow):
     only_with_email: bool = False
     dpd: Annotated[int, Field(ge=1, le=3660)] | None = None
     template: str = ""
+    if_given: bool = False
+
+    @model_validator(mode="after")
+    def _somebody_gives_it(self) -> Self:
+        if not self.template and not self.if_given:
+            raise wrong_block("needs a template that gives the notice, or if_given: true when somebody else does")
+        return self
 
     def rules(self) -> tuple[Rule, ...]:
         return (
@@ -369,6 +376,7 @@ class NoticeRow(RuleRow):
                 only_with_email=self.only_with_email,
                 dpd=self.dpd,
                 template=self.template,
+                if_given=self.if_given,
             ),
         )
 

@@ -97,8 +97,8 @@ def _review(docket: Docket, facts: Facts) -> Review | None:
 def _unexpired(docket: Docket, rulebook: Rulebook, facts: Facts, now: datetime) -> Iterator[Bar]:
     """Notices whose time has not passed. One that was never given is counted as if it went out now."""
     for rule in docket.notices:
-        if is_due(rule, facts):
-            given = min((n.at for n in facts.notices if n.kind == rule.notice), default=None)
+        given = min((n.at for n in facts.notices if n.kind == rule.notice), default=None)
+        if is_due(rule, facts) and not (rule.if_given and given is None):
             until = expires(rule, given or now, facts.zones, rulebook.calendars)
             if given is None and until <= now:
                 until = now + timedelta(days=1)

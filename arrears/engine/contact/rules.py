@@ -167,6 +167,7 @@ class NoticeRule(Rule):
     The clock: `receipt_business_days` (on `calendar`) until it is taken as received, then
     `calendar_days`, all of which must have ended. `dpd`: when the ladder sends it by itself, if not
     counted back from what needs it. `template`: the letter that gives it; empty when somebody else does.
+    `if_given`: nothing is waited for unless the notice is on record; whether it went out is for people.
     """
 
     notice: str
@@ -176,6 +177,7 @@ class NoticeRule(Rule):
     only_with_email: bool = False
     dpd: int | None = None
     template: str = ""
+    if_given: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ import pytest
 from arrears.engine.contact.facts import ContactChannel
 from arrears.engine.contact.gate import gate
 from arrears.engine.contact.rules import Cap, Cooldown
-from arrears.engine.contact.verdict import Deny
+from arrears.engine.contact.verdict import Allow, Defer, Deny, Review
 from arrears.engine.vocabulary import Party
 from arrears.policies.calendars import CALENDAR_NAMES, calendar
 from arrears.policies.contact_rules import load_rulebook
@@ -51,6 +51,71 @@ holds:
     applies_to: [first_party]
     hold: BANKRUPTCY_STAY
     blocks: everything
+    strength: hard
+    evidence: primary
+    verified: true
+    source: a statute
+"""
+
+
+# The sections with more to get wrong, each with its own head; `mistakes` names a table for them.
+MORE = """\
+jurisdiction: US
+name: United States
+caps:
+  - id: US-CAP
+    applies_to: [first_party]
+    channels: [call, sms]
+    most: 2
+    within: {days: 7}
+    per: debt
+    strength: hard
+    evidence: primary
+    verified: true
+    source: a statute
+counting:
+  - id: US-COUNTING
+    applies_to: [first_party]
+    of: [US-CAP]
+    uncounted: [busy]
+    strength: hard
+    evidence: primary
+    verified: true
+    source: a statute
+notices:
+  - id: US-NOTICE
+    applies_to: [first_party]
+    notice: default_notice
+    before: [referral]
+    calendar_days: 14
+    template: default-notice
+    strength: hard
+    evidence: primary
+    verified: true
+    source: a statute
+stage_gates:
+  - id: US-GATE
+    applies_to: [first_party]
+    before: [referral]
+    needs: [approval]
+    strength: hard
+    evidence: primary
+    verified: true
+    source: a statute
+keywords:
+  - id: US-WORDS
+    applies_to: [first_party]
+    channels: [sms]
+    stop: [STOP]
+    strength: hard
+    evidence: primary
+    verified: true
+    source: a statute
+retention:
+  - id: US-RET
+    applies_to: [first_party]
+    records: calls
+    years: 3
     strength: hard
     evidence: primary
     verified: true
@@ -192,6 +257,56 @@ def test_the_version_follows_the_content_and_not_the_folder(tmp_path: Path):
 def test_each_mistake_is_named_with_its_line(tmp_path: Path, good: str, bad: str, message: str):
     assert good in GOOD
     assert problems_of(a_folder(tmp_path, US=GOOD.replace(good, bad, 1))) == [message]
+
+
+@pytest.mark.parametrize(("good", "bad", "message"), mistakes("more_rule_mistakes.txt"))
+def test_each_mistake_in_the_other_sections_is_named_with_its_line(tmp_path: Path, good: str, bad: str, message: str):
+    assert good in MORE
+    assert problems_of(a_folder(tmp_path, US=MORE.replace(good, bad, 1))) == [message]
+
+
+def switched_off(folder: Path, *rules: str) -> Path:
+    house = folder / "HOUSE.yaml"
+    house.write_text(
+        house.read_text().replace("quiet_hours:", f"switched_off: [{', '.join(rules)}]\n\nquiet_hours:", 1)
+    )
+    return folder
+
+
+def test_the_lender_can_switch_its_own_policies_off(tmp_path: Path):
+    copy = tmp_path / "rules"
+    shutil.copytree(POLICIES / "contact-rules", copy)
+    book = load_rulebook(switched_off(copy, "HOUSE-QH", "US-FP-QH-POLICY"))
+    assert book.rule("HOUSE-QH") is None
+    night = facts(zones=("America/New_York",))
+    three = NOW.replace(hour=8)
+    assert isinstance(gate(a_contact("call"), RULES, night, now=three), Defer)
+    assert isinstance(gate(a_contact("call"), book, night, now=three), Allow)
+
+
+def test_law_cannot_be_switched_off_nor_can_what_is_not_there(tmp_path: Path):
+    folder = switched_off(a_folder(tmp_path, US=MORE), "US-CAP", "US-NOWHERE")
+    line = next(n for n, text in enumerate((folder / "HOUSE.yaml").read_text().splitlines(), 1) if "switched" in text)
+    assert problems_of(folder) == [
+        f"HOUSE.yaml:{line}: US-CAP is law (hard); only house policies can be switched off",
+        f"HOUSE.yaml:{line}: switched_off names US-NOWHERE, which is no rule",
+    ]
+
+
+def test_only_the_house_switches_off(tmp_path: Path):
+    text = MORE.replace("name: United States\n", "name: United States\nswitched_off: [US-CAP]\n")
+    said = "US.yaml:3: switched_off belongs in HOUSE.yaml, the lender's own rules"
+    assert problems_of(a_folder(tmp_path, US=text)) == [said]
+
+
+def test_a_subdivision_without_rules_can_be_made_to_go_to_a_person(tmp_path: Path):
+    copy = tmp_path / "rules"
+    shutil.copytree(POLICIES / "contact-rules", copy)
+    house = copy / "HOUSE.yaml"
+    house.write_text(house.read_text().replace("quiet_hours:", "unreviewed_subdivisions: review\n\nquiet_hours:", 1))
+    texas = facts(places=("US", "US-TX"))
+    assert isinstance(gate(a_contact("call"), RULES, texas, now=NOW), Allow)
+    assert isinstance(gate(a_contact("call"), load_rulebook(copy), texas, now=NOW), Review)
 
 
 def test_mistakes_of_all_files_are_reported_at_once(tmp_path: Path):
