@@ -88,9 +88,13 @@ def approve(
     """Give the approval a rung asks for."""
     moment = when(at)
     with opened(live=False) as services:
-        new = steer.approve(services, account, rung, by=by, at=instant(services, moment))
+        at_instant = instant(services, moment)
+        new = steer.approve(services, account, rung, by=by, at=at_instant)
+        asked = steer.questions(services, account, rung, at=at_instant)
         nudge(services, account)
     say(f"{account}: {rung} {'approved' if new else 'was approved before'} by {by}")
+    for rule, question in asked:
+        note(f"whoever approves answers for: {question} ({rule})")
 
 
 def resume(account: Account) -> None:

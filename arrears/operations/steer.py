@@ -9,7 +9,7 @@ import models
 from arrears.engine.vocabulary import CaseStatus, StepStatus
 from arrears.ledger.cases import read_case_file
 from arrears.ledger.events import log_event
-from arrears.operations.facts import ladder_of
+from arrears.operations.facts import ladder_of, proposal_of
 from arrears.operations.hold import say_whether_held
 from arrears.operations.services import Services
 from arrears.operations.wake import make_due
@@ -47,6 +47,17 @@ def approve(services: Services, account_id: str, rung: str, *, by: str, at: date
         log_event(session, "approved", who=by, at=at, wall=wall, case=file.case, data={"rung": rung})
         make_due(session, file.case, at=at)
         return True
+
+
+def questions(services: Services, account_id: str, rung: str, *, at: datetime) -> list[tuple[str, str]]:
+    """What only a person can answer before `rung` is approved: the rule that asks, and the question."""
+    with services.ledger.read() as session:
+        file = read_case_file(session, account_id)
+        asked = ladder_of(services, session, file, now=at).by_name.get(rung)
+        if asked is None:
+            return []
+        docket = services.rulebook.docket(proposal_of(file, asked), file.facts(), at.date())
+        return [(rule.id, question) for rule in docket.stage_gates for question in rule.asks]
 
 
 def halt(services: Services, account_id: str, *, why: str, who: str, at: datetime) -> bool:
