@@ -94,7 +94,7 @@ def approve(
         nudge(services, account)
     say(f"{account}: {rung} {'approved' if new else 'was approved before'} by {by}")
     for rule, question in asked:
-        note(f"whoever approves answers for: {question} ({rule})")
+        say(f"  whoever approves answers for: {question} ({rule})")
 
 
 def resume(account: Account) -> None:

@@ -147,7 +147,9 @@ def test_an_account_goes_all_the_way_by_hand(enrolled: Desk) -> None:
 
     desk.done("advance", "--until", "2026-12-01")
     assert desk.show()["next"]["reason"] == "legal-1 waits for a person's approval"
-    assert desk.done("approve", "A-1", "legal-1", "--by", "A. Counsel").out == "A-1: legal-1 approved by A. Counsel\n"
+    approved = desk.done("approve", "A-1", "legal-1", "--by", "A. Counsel").out
+    assert approved.startswith("A-1: legal-1 approved by A. Counsel\n")
+    assert "answers for: Is the chain of title complete? (US-GATE-LEGAL)" in approved
     assert "was approved before" in desk.done("approve", "A-1", "legal-1", "--by", "A. Counsel").out
     desk.done("advance", "--until", "2026-12-02")
     last = desk.show()
