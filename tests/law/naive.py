@@ -145,7 +145,7 @@ class Law:
 
     def purpose(self, rung: str) -> str:
         own = self.ladder.get(rung)
-        return own.get("purpose", "payment_reminder") if own else "statutory_notice"
+        return own.get("purpose", "payment_reminder") if own else "statutory_notices"
 
 
 @dataclass

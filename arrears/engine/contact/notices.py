@@ -111,6 +111,6 @@ def _notice_rung(rule: NoticeRule, target: Rung, lead: int) -> Rung:
         template=rule.template,
         due=due,
         late=Late.GO,
-        purpose="statutory_notice",
+        purpose="statutory_notices",
         gives=rule.notice,
     )

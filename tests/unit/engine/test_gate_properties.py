@@ -487,7 +487,7 @@ def shipped_moments(draw: st.DrawFn) -> tuple[Proposal, Facts, datetime]:
     what = Proposal(
         channel=draw(st.sampled_from(ALL_CHANNELS)),
         actor=draw(st.sampled_from(Party)),
-        purpose=draw(st.sampled_from(["payment_reminder", "statutory_notice"])),
+        purpose=draw(st.sampled_from(["payment_reminder", "statutory_notices"])),
         number=draw(st.sampled_from(NUMBERS)),
         debt=draw(st.sampled_from(DEBTS)),
     )

@@ -165,7 +165,7 @@ def test_a_notice_becomes_a_letter_before_what_needs_it_and_as_long_before_as_it
         template="default-notice",
         due=DaysPastDue(105, time(9)),
         late=Late.GO,
-        purpose="statutory_notice",
+        purpose="statutory_notices",
         gives="default_notice",
     )
     assert AfterDone("default-notice", 15) in ladder.by_name["legal-1"].requires
