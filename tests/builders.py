@@ -15,15 +15,12 @@ from arrears.engine.contact.rules import (
     HOUSE,
     Cap,
     ClosedDays,
-    ConsentRule,
     Cooldown,
     HoldRule,
-    NoticeRule,
     Pack,
     Rule,
     Rulebook,
     Span,
-    StageGate,
     Window,
 )
 from arrears.engine.decide import Perform
@@ -132,19 +129,9 @@ def a_cooldown(days: int, *, id: str = "T-COOL", **changes: Any) -> Cooldown:
     return a_rule(Cooldown, id=id, days=days, **changes)
 
 
-def a_pack(place: str, *of_it: Rule, inherits: str | None = None) -> Pack:
-    """A pack of rules, each in its section."""
-    kinds = {
-        "windows": Window, "closed_days": ClosedDays, "caps": Cap, "cooldowns": Cooldown, "holds": HoldRule,
-        "consents": ConsentRule, "notices": NoticeRule, "stage_gates": StageGate,
-    }  # fmt: skip
-    sections = {name: tuple(rule for rule in of_it if isinstance(rule, kind)) for name, kind in kinds.items()}
-    return Pack(place, inherits, **sections)  # type: ignore[arg-type]
-
-
 def rules(*of_us: Rule, house: Iterable[Rule] = (), **calendars: Any) -> Rulebook:
     """A rulebook with one country, US, and a house."""
-    return Rulebook("test", {"US": a_pack("US", *of_us), HOUSE: a_pack(HOUSE, *house)}, calendars)
+    return Rulebook("test", {"US": Pack.of("US", of_us), HOUSE: Pack.of(HOUSE, tuple(house))}, calendars)
 
 
 def a_contact(channel: str = "call", *, by: Party = Party.FIRST) -> Proposal:

@@ -10,7 +10,7 @@ from typing import Any, cast
 import phonenumbers
 import yaml
 
-from arrears.intake.zones import numbers_place
+from arrears.intake.numbers import has_a_place, stand_in
 from arrears.settings import ROOT
 
 
@@ -23,7 +23,10 @@ def plausible_jurisdictions(
     number: where address and number disagree, the law of both places may apply, and the strictest wins.
     A number's state is known from its area code; a toll-free or network number is nobody's place.
     """
-    found = (*_of_address(country, region, city, postal_code), *_of_number(phone_e164))
+    found = (
+        *_of_address(country, region, city, postal_code),
+        *_of_telephone(stand_in(phone_e164)),
+    )
     return tuple(dict.fromkeys(found))
 
 
@@ -37,20 +40,13 @@ def _of_address(country: str, region: str, city: str, postal_code: str) -> Itera
             yield name
 
 
-def _of_number(phone_e164: str) -> tuple[str, ...]:
-    if not phone_e164:
-        return ()
-    # In the North American plan the first six digits decide; caching by them spares most look-ups.
-    if phone_e164.startswith("+1") and len(phone_e164) == 12:
-        return _of_telephone(f"{phone_e164[:8]}2368")
-    return _of_telephone(phone_e164)
-
-
 @lru_cache(maxsize=65_536)
 def _of_telephone(e164: str) -> tuple[str, ...]:
-    if not numbers_place(e164):
+    if not e164:
         return ()
     number = phonenumbers.parse(e164)
+    if not has_a_place(number):
+        return ()
     country = phonenumbers.region_code_for_number(number)
     if not country:
         return ()

@@ -9,12 +9,11 @@ from typing import cast
 
 import phonenumbers
 import yaml
-from phonenumbers import PhoneNumberType, timezone
+from phonenumbers import timezone
 
+from arrears.intake.numbers import has_a_place, stand_in
 from arrears.settings import ROOT
 
-# Numbers of these kinds, unlike toll-free and network ones, are held by a person in some place.
-_PERSONS = frozenset({PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
 _UNKNOWN = "Etc/Unknown"
 _MOST_ZONES_OF_A_NUMBER = 3
 
@@ -34,7 +33,7 @@ def plausible_zones(*, country: str, region: str, phone_e164: str, time_zone: st
     Zones that have agreed since 1970 count once, under the name that came first.
     """
     zones = (time_zone,) if time_zone else _of_address(country, region)
-    return tuple(_distinct((*zones, *_of_number(phone_e164))))
+    return tuple(_distinct((*zones, *_of_telephone(stand_in(phone_e164)))))
 
 
 @lru_cache(maxsize=4096)
@@ -47,27 +46,15 @@ def _of_address(country: str, region: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(zone for zones in by_region.values() for zone in zones))
 
 
-def _of_number(phone_e164: str) -> tuple[str, ...]:
-    if not phone_e164:
-        return ()
-    # In the North American plan area code and exchange decide; caching by them spares most look-ups.
-    if phone_e164.startswith("+1") and len(phone_e164) == 12:
-        return _of_telephone(f"{phone_e164[:8]}2368")
-    return _of_telephone(phone_e164)
-
-
 @lru_cache(maxsize=65_536)
 def _of_telephone(e164: str) -> tuple[str, ...]:
-    if not numbers_place(e164):
+    if not e164:
         return ()
     number = phonenumbers.parse(e164)
+    if not has_a_place(number):
+        return ()
     zones = tuple(_distinct(zone for zone in timezone.time_zones_for_number(number) if zone != _UNKNOWN))
     return zones if len(zones) <= _MOST_ZONES_OF_A_NUMBER else ()
-
-
-def numbers_place(e164: str) -> bool:
-    """Whether the number is a person's in some place, unlike toll-free and network numbers."""
-    return phonenumbers.number_type(phonenumbers.parse(e164)) in _PERSONS
 
 
 def _distinct(zones: Iterable[str]) -> Iterator[str]:

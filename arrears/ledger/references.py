@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
+from sqlmodel import Session, select
+
+import models
+
 # Crockford's base 32: no I, L, O or U to misread.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LENGTH = 8
@@ -17,3 +21,12 @@ def step_reference(case_id: str, rung: str, attempt: int, *, salt: int = 0) -> s
     digest = blake2b(f"{case_id}|{rung}|{attempt}|{salt}".encode(), digest_size=5).digest()
     number = int.from_bytes(digest)
     return "".join(_ALPHABET[number >> shift & 31] for shift in range(35, -5, -5))
+
+
+def free_reference(session: Session, case_id: str, rung: str, attempt: int) -> str:
+    """The step's reference, or the next one that no other step has."""
+    for salt in range(16):
+        reference = step_reference(case_id, rung, attempt, salt=salt)
+        if session.exec(select(models.Step.id).where(models.Step.reference == reference)).first() is None:
+            return reference
+    raise AssertionError("sixteen reference collisions in a row")

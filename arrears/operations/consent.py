@@ -11,11 +11,12 @@ import models
 from arrears.engine.contact.facts import ContactChannel
 from arrears.ledger.cases import CaseFile, read_case_file
 from arrears.ledger.events import log_event
-from arrears.operations.hold import say_whether_held
+from arrears.operations.hold import lift, place, reconsider
 from arrears.operations.services import Services
 from arrears.operations.wake import make_due
+from arrears.policies.hold_kinds import HoldKind
 
-OPT_OUT = "CHANNEL_OPTOUT"
+OPT_OUT = HoldKind.CHANNEL_OPTOUT
 
 
 class ContactRefused(Exception):
@@ -88,11 +89,12 @@ def record_contact(
         raise ContactRefused(f"notice {notice!r} is not known; expected one of {', '.join(kinds)}")
     with services.ledger.write() as session:
         file = read_case_file(session, account_id, lock=True)
+        direction = "inbound" if inbound else "outbound"
         session.add(
             models.Contact(
                 account_id=account_id,
                 channel=channel,
-                direction="inbound" if inbound else "outbound",
+                direction=direction,
                 at=at,
                 outcome=outcome,
                 number=number,
@@ -102,7 +104,7 @@ def record_contact(
                 recorded_by=who,
             )
         )
-        data: dict[str, object] = {"channel": str(channel), "direction": "inbound" if inbound else "outbound"}
+        data: dict[str, object] = {"channel": str(channel), "direction": direction}
         data |= {name: value for name, value in (("outcome", outcome), ("notice", notice)) if value}
         log_event(session, "contact", who=who, at=at, wall=services.clock.wall(), case=file.case, data=data)
         make_due(session, file.case, at=at)
@@ -111,10 +113,7 @@ def record_contact(
 def allow(session: Session, file: CaseFile, channel: ContactChannel, *, at: datetime, evidence: str, who: str) -> bool:
     """`give_consent` inside the caller's transaction."""
     opted_out = [hold for hold in file.holds if hold.kind == OPT_OUT and hold.channel == channel]
-    for hold in opted_out:
-        hold.released_at, hold.released_by = at, who
-        session.add(hold)
-        file.holds.remove(hold)
+    lift(session, file, opted_out, at=at, who=who)
     on_file = session.exec(_in_force(file.account.id, [channel])).first()
     if on_file is not None and not opted_out:
         return False
@@ -137,18 +136,9 @@ def forbid(
     for channel in wanted:
         if any(hold.kind == OPT_OUT and hold.channel in (channel, None) for hold in file.holds):
             continue
-        hold = models.Hold(account_id=file.account.id, kind=OPT_OUT, channel=channel, since=at, set_by=who)
-        session.add(hold)
-        file.holds.append(hold)
+        place(session, file, OPT_OUT, channel, since=at, until=None, who=who)
         closed.append(channel)
     return closed
-
-
-def reconsider(services: Services, session: Session, file: CaseFile, *, at: datetime) -> None:
-    """Let the case look at once at what changed."""
-    if file.case.status in ("delinquent", "held"):
-        say_whether_held(services, file, at=at)
-    make_due(session, file.case, at=at)
 
 
 def _in_force(account_id: str, channels: list[ContactChannel]):

@@ -17,10 +17,11 @@ from arrears.clock import iso
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import ChannelName, StepStatus
 from arrears.ledger.cases import UnknownAccount
-from arrears.operations.explain import cited, explain
+from arrears.operations.explain import cited, explained
 from arrears.operations.services import Services, ledger_clock
 from arrears.operations.show import show
-from arrears.rendering.pack import zip_bytes
+from arrears.rendering.pack import index_of, zip_bytes
+from arrears.rendering.stored import to_json
 from arrears.rendering.table import csv_bytes, text_cell
 
 FORMAT = "arrears-evidence/1"
@@ -58,10 +59,7 @@ def write_evidence(services: Services, account_id: str, path: Path) -> dict[str,
         "at": iso(now),
         "rulebook": services.rulebook.version,
         "missing": missing,
-        "members": [
-            {"name": name, "size": len(content), "sha256": sha256(content).hexdigest()}
-            for name, content in sorted(members.items())
-        ],
+        "members": to_json(index_of(members)),
     }
     members["index.json"] = _json(index)
     try:
@@ -100,7 +98,8 @@ def gather(services: Services, account_id: str, *, now: datetime) -> tuple[dict[
                 _rows(session, models.CallTask, account_id, models.CallTask.created_at),
             ),
         }
-    members["verdicts.json"] = _json(explain(services, account_id)["steps"] if steps else ())
+    zone = account.zones[0] if account.zones else ""
+    members["verdicts.json"] = _json([explained(step, services.rulebook, zone) for step in steps])
     used = sorted({rule for step in steps for rule in step.rules})
     members["rules.json"] = _json({"version": services.rulebook.version, "rules": cited(used, services.rulebook)})
     missing: list[str] = []

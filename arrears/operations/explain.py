@@ -52,7 +52,7 @@ def explain(
             "at": iso(moment),
             "jurisdictions": list(file.account.jurisdictions),
             "zones": list(file.account.zones),
-            "steps": [_step(step, services.rulebook, file.zone) for step in steps],
+            "steps": [explained(step, services.rulebook, file.zone) for step in steps],
             "if_proposed": _judged(services, session, file, ladder, proposed, moment) if proposed else None,
             "next": file.case.next_reason,
         }
@@ -86,7 +86,8 @@ def _steps(session: Session, file: CaseFile, rung: str | None) -> list[models.St
     return list(session.exec(query.execution_options(populate_existing=True)))
 
 
-def _step(step: models.Step, rulebook: Rulebook, zone: str) -> dict[str, Any]:
+def explained(step: models.Step, rulebook: Rulebook, zone: str) -> dict[str, Any]:
+    """One attempt with its verdict, the facts that were seen and the rules that decided."""
     judged = step.verdict
     return {
         "rung": step.rung,

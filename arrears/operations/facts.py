@@ -54,7 +54,6 @@ def read_facts(
 ) -> Facts:
     """`gate_facts` without the lock: for explanations."""
     account, rulebook = file.account, services.rulebook
-    last_paid = file.last_payment_at.date() if file.last_payment_at else None
     dpd = days_past_due(file.case.due_date, now, file.zone)
     return replace(
         file.facts(),
@@ -62,7 +61,7 @@ def read_facts(
         consents=read_consents(session, account.id),
         notices=(*_given(file, ladder), *read_notices(session, account.id, since=_beginning(file))),
         approved=rung.name in file.approvals,
-        limitation_ends=services.limitation_ends(account.country, account.region, last_paid, file.case.due_date),
+        limitation_ends=services.limitation_ends(file),
         days_past_due=dpd,
         accelerated=_charged_off(services, file, dpd) or _threatened(file, ladder),
     )

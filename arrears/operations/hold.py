@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlmodel import Session
@@ -52,10 +53,9 @@ def hold(
         file = read_case_file(session, account_id, lock=True)
         if any(h.kind == kind and h.channel == channel and h.until == until for h in file.holds):
             return False
-        row = models.Hold(account_id=account_id, kind=kind, channel=channel, since=at, until=until, set_by=who)
-        session.add(row)
-        file.holds.append(row)
-        _reconsider(services, session, file, "hold", kind, at=at, who=who)
+        place(session, file, kind, channel, since=at, until=until, who=who)
+        log_event(session, "hold", who=who, at=at, wall=services.clock.wall(), case=file.case, why=kind)
+        reconsider(services, session, file, at=at)
         return True
 
 
@@ -68,12 +68,34 @@ def release(services: Services, account_id: str, kind: str, *, at: datetime, who
         if not found:
             held = ", ".join(h.kind for h in file.holds) or "none"
             raise HoldRefused(f"account {account_id} has no hold {kind}; in force: {held}")
-        for row in found:
-            row.released_at, row.released_by = at, who
-            session.add(row)
-            file.holds.remove(row)
-        _reconsider(services, session, file, "release", kind, at=at, who=who)
+        lift(session, file, found, at=at, who=who)
+        log_event(session, "release", who=who, at=at, wall=services.clock.wall(), case=file.case, why=kind)
+        reconsider(services, session, file, at=at)
         return len(found)
+
+
+def place(
+    session: Session,
+    file: CaseFile,
+    kind: str,
+    channel: str | None,
+    *,
+    since: datetime,
+    until: datetime | None,
+    who: str,
+) -> None:
+    """Put a hold on the account inside the caller's transaction."""
+    row = models.Hold(account_id=file.account.id, kind=kind, channel=channel, since=since, until=until, set_by=who)
+    session.add(row)
+    file.holds.append(row)
+
+
+def lift(session: Session, file: CaseFile, rows: Sequence[models.Hold], *, at: datetime, who: str) -> None:
+    """Release these holds of the account inside the caller's transaction."""
+    for row in rows:
+        row.released_at, row.released_by = at, who
+        session.add(row)
+        file.holds.remove(row)
 
 
 def say_whether_held(services: Services, file: CaseFile, *, at: datetime) -> None:
@@ -84,12 +106,8 @@ def say_whether_held(services: Services, file: CaseFile, *, at: datetime) -> Non
     case.next_reason = f"held: {stands_still.reason}" if stands_still else "to be decided"
 
 
-def _reconsider(
-    services: Services, session: Session, file: CaseFile, what: str, kind: str, *, at: datetime, who: str
-) -> None:
-    case = file.case
-    if case.status in (CaseStatus.DELINQUENT, CaseStatus.HELD):
+def reconsider(services: Services, session: Session, file: CaseFile, *, at: datetime) -> None:
+    """Let the case say at once what its holds mean now, and be looked at."""
+    if file.case.status in (CaseStatus.DELINQUENT, CaseStatus.HELD):
         say_whether_held(services, file, at=at)
-    wall = services.clock.wall()
-    log_event(session, what, who=who, at=at, wall=wall, case=case, why=kind)
-    make_due(session, case, at=at)
+    make_due(session, file.case, at=at)

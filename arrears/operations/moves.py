@@ -7,9 +7,9 @@ ours to carry out, a step in doubt that is now ours to look up, or a standstill 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
-from sqlmodel import Session, select
+from sqlmodel import Session
 
 import models
 from arrears.channels.effect import Intent
@@ -25,7 +25,7 @@ from arrears.engine.vocabulary import CaseStatus, ChannelName, StepStatus
 from arrears.ledger.cases import CaseFile, read_case_file
 from arrears.ledger.events import log_event
 from arrears.ledger.owner import is_gone, this_process
-from arrears.ledger.references import step_reference
+from arrears.ledger.references import free_reference
 from arrears.operations.brakes import Budget, braked
 from arrears.operations.close import close_case
 from arrears.operations.facts import gate_facts, ladder_of, proposal_of
@@ -158,11 +158,9 @@ class _Desk:
                         return move
 
     def _snapshot(self, now: datetime):
-        account, case = self.file.account, self.file.case
-        paid_on: date | None = self.file.last_payment_at.date() if self.file.last_payment_at else None
         return self.file.snapshot(
             suspension=suspension(self.file.actor, self.services.rulebook, self.file.facts(), now=now),
-            limitation_ends=self.services.limitation_ends(account.country, account.region, paid_on, case.due_date),
+            limitation_ends=self.services.limitation_ends(self.file),
         )
 
     def _approach(
@@ -225,15 +223,10 @@ class _Desk:
             return None
         step.status, step.at, step.reason, step.needs_person = StepStatus.INTENDED, now, "", False
         step.intended_wall = wall
-        self._claim(step, wall)
+        claim(self.services, self.session, step, wall)
         self.budget.spend()
         self._log("intended", now, step, rules=tuple(step.rules))
         return Intended(intent_of(step), ChannelName(step.channel))
-
-    def _claim(self, step: models.Step, wall: datetime) -> None:
-        step.owner = this_process()
-        step.lease_until = wall + timedelta(seconds=self.services.settings.lease_seconds)
-        self.session.add(step)
 
     def _in_flight(self, step: models.Step, wall: datetime) -> Move:
         """An intent without an outcome: leave it to its owner, or take it over if the owner is gone."""
@@ -245,7 +238,7 @@ class _Desk:
             return Standstill(
                 self.file.case.next_reason, wall_until=step.lease_until, rung=step.rung, zone=self.file.zone
             )
-        self._claim(step, wall)
+        claim(self.services, self.session, step, wall)
         return InDoubt(intent_of(step), ChannelName(step.channel))
 
     def _stand(self, until: datetime | None, reason: str, rung: str | None, now: datetime) -> Standstill:
@@ -274,19 +267,12 @@ class _Desk:
                 stage=rung.stage,
                 channel=rung.channel,
                 status=StepStatus.PLANNED,
-                reference=self._free_reference(rung.name, attempt),
+                reference=free_reference(self.session, self.file.case.id, rung.name, attempt),
                 due_at=due_at,
             )
             self.file.steps.append(step)
         self.session.add(step)
         return step
-
-    def _free_reference(self, rung: str, attempt: int) -> str:
-        for salt in range(16):
-            reference = step_reference(self.file.case.id, rung, attempt, salt=salt)
-            if self.session.exec(select(models.Step.id).where(models.Step.reference == reference)).first() is None:
-                return reference
-        raise AssertionError("sixteen reference collisions in a row")
 
     def _skip(self, step: models.Step, reason: str, now: datetime) -> None:
         step.status, step.at, step.reason = StepStatus.SKIPPED, now, reason
@@ -312,6 +298,13 @@ class _Desk:
             data["until"] = until
         wall = self.services.clock.wall()
         log_event(self.session, what, who=self.who, at=now, wall=wall, case=self.file.case, why=why, data=data)
+
+
+def claim(services: Services, session: Session, step: models.Step, wall: datetime) -> None:
+    """The step is this process's to carry out or look up, until the lease from `wall` runs out."""
+    step.owner = this_process()
+    step.lease_until = wall + timedelta(seconds=services.settings.lease_seconds)
+    session.add(step)
 
 
 def intent_of(step: models.Step) -> Intent:

@@ -19,8 +19,8 @@ from arrears.engine.money import Money
 from arrears.engine.vocabulary import ChannelName, StepStatus
 from arrears.ledger.cases import CaseFile
 from arrears.operations.facts import proposal_of
-from arrears.operations.services import Services
-from arrears.rendering.catalog import Kind, TemplateError
+from arrears.operations.services import TEMPLATE_KINDS, Services
+from arrears.rendering.catalog import TemplateError
 from arrears.rendering.context import Address, ChronologyLine, ContactContext, StatementLine
 
 
@@ -34,7 +34,8 @@ def prepare(
     """The step's payload: JSON values only, enough to carry it out and to look it up."""
     context = contact_context(services, file, step, agency=rung.agency, now=now)
     try:
-        if kind := _WORDED.get(rung.channel):
+        if rung.channel.reaches_the_holder:
+            kind = TEMPLATE_KINDS[rung.channel]
             parts = required_words(proposal_of(file, rung), services.rulebook, facts, now=now)
             required = services.catalog.words(parts, kind, rung.template, context)
             context = replace(context, required=required, respond_by=_respond_by(services, rung, facts, now))
@@ -53,9 +54,6 @@ def prepare(
                 return _referral(services, file, rung, context, now)
     except (TemplateError, ReferralPackError) as error:
         raise CannotPrepare(str(error)) from error
-
-
-_WORDED = {ChannelName.SMS: Kind.SMS, ChannelName.CALL: Kind.CALLS, ChannelName.LETTER: Kind.LETTERS}
 
 
 def _respond_by(services: Services, rung: Rung, facts: Facts, now: datetime) -> date | None:
@@ -131,9 +129,6 @@ def _placement(file: CaseFile, step: models.Step, context: ContactContext, now: 
 def _referral(services: Services, file: CaseFile, rung: Rung, context: ContactContext, now: datetime) -> dict[str, Any]:
     approval = file.approvals.get(rung.name)
     done = [s for s in file.steps if s.status == StepStatus.DONE]
-    last_paid = file.last_payment_at.date() if file.last_payment_at else None
-    account = file.account
-    ends = services.limitation_ends(account.country, account.region, last_paid, file.case.due_date)
     payload = services.legal.prepare(
         context,
         statement=_statement(file),
@@ -141,7 +136,7 @@ def _referral(services: Services, file: CaseFile, rung: Rung, context: ContactCo
         letters=[(s.rung, s.payload["path"]) for s in done if ChannelName(s.channel) is ChannelName.LETTER],
         approved_by=approval.approved_by if approval else "",
         approved_at=iso(approval.at) if approval else "",
-        limitation_ends=ends,
+        limitation_ends=services.limitation_ends(file),
     )
     return {**payload, "case_id": file.case.id, "approved_by": approval.approved_by if approval else ""}
 

@@ -15,11 +15,11 @@ from arrears.engine.contact.rules import Keywords
 from arrears.engine.vocabulary import ChannelName, Stage, StepStatus
 from arrears.ledger.cases import CaseFile, read_case_file
 from arrears.ledger.events import log_event
-from arrears.ledger.owner import this_process
-from arrears.ledger.references import step_reference
+from arrears.ledger.references import free_reference
 from arrears.operations.brakes import stopped_why
-from arrears.operations.consent import OPT_OUT, allow, forbid, reconsider
-from arrears.operations.moves import intent_of
+from arrears.operations.consent import OPT_OUT, allow, forbid
+from arrears.operations.hold import reconsider
+from arrears.operations.moves import claim, intent_of
 from arrears.operations.perform import carry_out
 from arrears.operations.prepare import contact_context
 from arrears.operations.services import Services
@@ -119,6 +119,7 @@ def _answer(
     now = services.clock.now()
     if now - at > min(limits, default=_ANSWER_WITHIN) or any(s.status == StepStatus.INTENDED for s in file.steps):
         return None
+    wall = services.clock.wall()
     template, purpose = _ANSWERS[meaning.wish]
     attempt = 1 + max((step.attempt for step in file.steps if step.rung == template), default=0)
     step = models.Step(
@@ -129,20 +130,18 @@ def _answer(
         stage=Stage.SMS,
         channel=ChannelName.SMS,
         status=StepStatus.INTENDED,
-        reference=step_reference(file.case.id, template, attempt, salt=0),
+        reference=free_reference(session, file.case.id, template, attempt),
         due_at=at,
         at=at,
         number=file.account.phones[0],
         actor=file.actor,
         rules=sorted(rule.id for rule in words),
         verdict={"verdict": "allow", "purpose": purpose, "answers": True},
-        intended_wall=services.clock.wall(),
-        owner=this_process(),
-        lease_until=services.clock.wall() + timedelta(seconds=services.settings.lease_seconds),
+        intended_wall=wall,
     )
     context = contact_context(services, file, step, now=at)
     step.payload = {"to": step.number, "body": services.catalog.text("sms", template, context)}
-    session.add(step)
+    claim(services, session, step, wall)
     data: dict[str, object] = {"rung": template, "attempt": attempt, "reference": step.reference}
-    log_event(session, "intended", who=who, at=at, wall=services.clock.wall(), case=file.case, data=data)
+    log_event(session, "intended", who=who, at=at, wall=wall, case=file.case, data=data)
     return intent_of(step)

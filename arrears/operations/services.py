@@ -20,13 +20,14 @@ from arrears.engine.contact.rules import Rulebook
 from arrears.engine.ladder import Ladder
 from arrears.engine.vocabulary import ChannelName
 from arrears.ledger import state
+from arrears.ledger.cases import CaseFile
 from arrears.ledger.database import Ledger
 from arrears.operations.call_queue import LedgerCallQueue
 from arrears.operations.place import AgencyChannel
 from arrears.policies.contact_rules import load_rulebook
 from arrears.policies.ladders import LadderShelf, load_ladders
 from arrears.policies.limitation import Limitation, load_limitation
-from arrears.rendering.catalog import Catalog
+from arrears.rendering.catalog import Catalog, Kind
 from arrears.settings import Settings
 
 _LadderKey = tuple[str, tuple[str, ...], bool, frozenset[str], date]
@@ -67,9 +68,11 @@ class Services:
             lawful = self._lawful[key] = with_notices(ladder, self.rulebook, facts, day=day)
         return lawful
 
-    def limitation_ends(self, country: str, region: str, last_payment: date | None, due_date: date) -> date | None:
+    def limitation_ends(self, file: CaseFile) -> date | None:
         """First day on which the claim is time-barred; None when unknown."""
-        return self.limitation.limitation_ends(country, region, last_payment, due_date)
+        paid_on = file.last_payment_at.date() if file.last_payment_at else None
+        account = file.account
+        return self.limitation.limitation_ends(account.country, account.region, paid_on, file.case.due_date)
 
     def at(self, clock: Clock) -> Services:
         """The same deployment on another clock."""
@@ -91,12 +94,12 @@ def open_services(settings: Settings, *, live: bool = True) -> Services:
     catalog = Catalog(settings.templates)
     for ladder in ladders.versions.values():
         for rung in ladder.rungs:
-            catalog.require(_KINDS[rung.channel], rung.template, where=f"{ladder.id}: rung {rung.name!r}")
+            catalog.require(TEMPLATE_KINDS[rung.channel], rung.template, where=f"{ladder.id}: rung {rung.name!r}")
             _require_words(catalog, rulebook, rung.channel, rung.template)
     for pack in rulebook.packs.values():
         for notice in pack.notices:
             if notice.template:
-                catalog.require("letters", notice.template, where=f"{pack.jurisdiction}: rule {notice.id!r}")
+                catalog.require(Kind.LETTERS, notice.template, where=f"{pack.jurisdiction}: rule {notice.id!r}")
                 _require_words(catalog, rulebook, ChannelName.LETTER, notice.template)
     ledger = Ledger.open(settings.database_url)
     letters = LetterChannel(settings.outbox, catalog)
@@ -150,15 +153,15 @@ def _require_words(catalog: Catalog, rulebook: Rulebook, channel: ChannelName, t
     wanted: dict[str, list[str]] = {}
     for part, rule in words_by_rule(rulebook, contact_channel(channel)):
         wanted.setdefault(part, []).append(rule.id)
-    catalog.require_words(_KINDS[channel], template, wanted)
+    catalog.require_words(TEMPLATE_KINDS[channel], template, wanted)
 
 
-_KINDS = {
-    ChannelName.SMS: "sms",
-    ChannelName.CALL: "calls",
-    ChannelName.LETTER: "letters",
+TEMPLATE_KINDS: Mapping[ChannelName, str] = {
+    ChannelName.SMS: Kind.SMS,
+    ChannelName.CALL: Kind.CALLS,
+    ChannelName.LETTER: Kind.LETTERS,
     ChannelName.AGENCY: "agency",
-    ChannelName.LEGAL: "legal",
+    ChannelName.LEGAL: Kind.LEGAL,
 }
 
 

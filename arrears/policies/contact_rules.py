@@ -11,25 +11,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field
 
-from arrears.engine.contact.rules import (
-    HOUSE,
-    Cap,
-    ClosedDays,
-    ConsentRule,
-    Cooldown,
-    Disclosure,
-    Duty,
-    HoldRule,
-    Keywords,
-    Milestone,
-    NoticeRule,
-    Pack,
-    Retention,
-    Rule,
-    Rulebook,
-    StageGate,
-    Window,
-)
+from arrears.engine.contact.rules import HOUSE, Cap, Cooldown, Pack, Rule, Rulebook
 from arrears.engine.vocabulary import Party
 from arrears.policies.calendars import calendar
 from arrears.policies.check import Row, check
@@ -189,24 +171,7 @@ def _read(path: Path) -> _Read:
 def _pack(file: _Read, counting: list[tuple[CountingRow, bool]], off: frozenset[str]) -> Pack:
     assert file.head is not None
     rules = [_counted(rule, counting) for _, row in file.rows if row.id not in off for rule in row.rules()]
-    return Pack(
-        file.head.jurisdiction,
-        file.head.inherits,
-        name=file.head.name,
-        windows=tuple(rule for rule in rules if isinstance(rule, Window)),
-        closed_days=tuple(rule for rule in rules if isinstance(rule, ClosedDays)),
-        caps=tuple(rule for rule in rules if isinstance(rule, Cap)),
-        cooldowns=tuple(rule for rule in rules if isinstance(rule, Cooldown)),
-        holds=tuple(rule for rule in rules if isinstance(rule, HoldRule)),
-        consents=tuple(rule for rule in rules if isinstance(rule, ConsentRule)),
-        notices=tuple(rule for rule in rules if isinstance(rule, NoticeRule)),
-        stage_gates=tuple(rule for rule in rules if isinstance(rule, StageGate)),
-        disclosures=tuple(rule for rule in rules if isinstance(rule, Disclosure)),
-        keywords=tuple(rule for rule in rules if isinstance(rule, Keywords)),
-        retention=tuple(rule for rule in rules if isinstance(rule, Retention)),
-        milestones=tuple(rule for rule in rules if isinstance(rule, Milestone)),
-        duties=tuple(rule for rule in rules if isinstance(rule, Duty)),
-    )
+    return Pack.of(file.head.jurisdiction, rules, inherits=file.head.inherits, name=file.head.name)
 
 
 def _counted(rule: Rule, counting: list[tuple[CountingRow, bool]]) -> Rule:

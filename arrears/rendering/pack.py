@@ -62,7 +62,7 @@ def build_pack(catalog: Catalog, pack: ReferralPack, letters: Mapping[str, bytes
     }
     members["chronology.csv"] = _chronology_csv(pack)
     members |= {f"letters/{name}": content for name, content in letters.items()}
-    listed = replace(facts, index=_index(members))
+    listed = replace(facts, index=index_of(members))
     members["index.pdf"] = render_pdf(catalog, Kind.LEGAL, "index", pack.context, listed)
     members["index.json"] = _index_json(pack, members)
     return zip_bytes(members, pack.context.today)
@@ -87,7 +87,8 @@ def _chronology_csv(pack: ReferralPack) -> bytes:
     )
 
 
-def _index(members: Mapping[str, bytes]) -> tuple[IndexLine, ...]:
+def index_of(members: Mapping[str, bytes]) -> tuple[IndexLine, ...]:
+    """Every member with its digest and size, by name."""
     return tuple(
         IndexLine(name, sha256(content).hexdigest(), len(content)) for name, content in sorted(members.items())
     )
@@ -99,7 +100,7 @@ def _index_json(pack: ReferralPack, members: Mapping[str, bytes]) -> bytes:
         "account_id": pack.context.account_id,
         "reference": pack.context.reference,
         "date": pack.context.today.isoformat(),
-        "members": to_json(_index(members)),
+        "members": to_json(index_of(members)),
     }
     return (json.dumps(index, indent=2, ensure_ascii=False) + "\n").encode()
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, time
 
 from arrears.engine.contact.facts import ContactChannel, Facts, PastContact, Proposal
 from arrears.engine.contact.rules import Cap, Cooldown, Counts, Docket, Per, Span
-from arrears.engine.delinquency import at_local, local_date
+from arrears.engine.delinquency import days_later, local_date
 
 MIDNIGHT = time(0)
 
@@ -41,11 +41,6 @@ def bars(docket: Docket, proposal: Proposal, facts: Facts, *, now: datetime) -> 
     return found
 
 
-def first_day_after(moment: datetime, days: int, zones: Iterable[str]) -> datetime:
-    """Midnight `days` calendar days after the local day of `moment`, where that comes last."""
-    return max(at_local(local_date(moment, zone) + timedelta(days=days), MIDNIGHT, zone) for zone in zones)
-
-
 def _full_until(cap: Cap, proposal: Proposal, facts: Facts) -> datetime | None:
     """When the `most`-th last counted contact leaves the cap's span; None while there is room for good.
 
@@ -60,16 +55,16 @@ def _full_until(cap: Cap, proposal: Proposal, facts: Facts) -> datetime | None:
         case Span.ROLLING:
             return decisive + cap.length
         case Span.LOCAL_DAYS:
-            return first_day_after(decisive, cap.length.days, facts.zones)
+            return _last_midnight(decisive, cap.length.days, facts)
         case Span.CALENDAR_WEEK:
             return max(_next_week(decisive, zone) for zone in facts.zones)
 
 
 def _next_week(moment: datetime, zone: str) -> datetime:
     """The later of the next Monday and the next Sunday."""
-    day = local_date(moment, zone)
-    to_monday, to_sunday = 7 - day.weekday(), 6 - day.weekday() or 7
-    return at_local(day + timedelta(days=max(to_monday, to_sunday)), MIDNIGHT, zone)
+    weekday = local_date(moment, zone).weekday()
+    to_monday, to_sunday = 7 - weekday, 6 - weekday or 7
+    return days_later(moment, max(to_monday, to_sunday), MIDNIGHT, zone)
 
 
 def _cool_from(rule: Cooldown, proposal: Proposal, facts: Facts) -> datetime | None:
@@ -77,7 +72,7 @@ def _cool_from(rule: Cooldown, proposal: Proposal, facts: Facts) -> datetime | N
     spoken = [
         c.at for c in facts.history if c.spoke and c.channel in rule.channels and _same_counter(rule, proposal, c)
     ]
-    return first_day_after(max(spoken), rule.days, facts.zones) if spoken else None
+    return _last_midnight(max(spoken), rule.days, facts) if spoken else None
 
 
 def _counted(cap: Cap, proposal: Proposal, facts: Facts) -> Iterator[PastContact]:
@@ -115,14 +110,15 @@ def _consent_ends(rule: Cap | Cooldown, facts: Facts, at: datetime) -> datetime 
     for consent in facts.consents:
         if consent.channel not in rule.channels or consent.at > at:
             continue
-        end = min(_midnight_after(consent.at, rule.consent_days, zone) for zone in facts.zones)
+        end = min(days_later(consent.at, rule.consent_days, MIDNIGHT, zone) for zone in facts.zones)
         if at < end and not _spoken_between(consent.at, at, rule.channels, facts):
             ends = end if ends is None or end > ends else ends
     return ends
 
 
-def _midnight_after(moment: datetime, days: int, zone: str) -> datetime:
-    return at_local(local_date(moment, zone) + timedelta(days=days), MIDNIGHT, zone)
+def _last_midnight(moment: datetime, days: int, facts: Facts) -> datetime:
+    """Midnight `days` calendar days after the local day of `moment`, where that comes last."""
+    return max(days_later(moment, days, MIDNIGHT, zone) for zone in facts.zones)
 
 
 def _spoken_between(since: datetime, until: datetime, channels: frozenset[ContactChannel], facts: Facts) -> bool:

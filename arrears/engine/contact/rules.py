@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from enum import StrEnum
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 from arrears.engine.contact.facts import ContactChannel, Facts, Location, Proposal
 from arrears.engine.vocabulary import Party
@@ -269,6 +269,14 @@ class Pack:
     milestones: tuple[Milestone, ...] = ()
     duties: tuple[Duty, ...] = ()
 
+    @classmethod
+    def of(cls, jurisdiction: str, rules: Collection[Rule], *, inherits: str | None = None, name: str = "") -> Pack:
+        """The pack of these rules, each in the section of its shape."""
+        sections: dict[str, Any] = {
+            section: tuple(rule for rule in rules if isinstance(rule, shape)) for section, shape in _SECTIONS.items()
+        }
+        return cls(jurisdiction, inherits, name, **sections)
+
     def rules(self) -> Iterator[Rule]:
         """Every rule of the pack, in the order of the sections."""
         yield from self.judged()
@@ -288,6 +296,23 @@ class Pack:
         yield from self.consents
         yield from self.notices
         yield from self.stage_gates
+
+
+_SECTIONS: Mapping[str, type[Rule]] = {
+    "windows": Window,
+    "closed_days": ClosedDays,
+    "caps": Cap,
+    "cooldowns": Cooldown,
+    "holds": HoldRule,
+    "consents": ConsentRule,
+    "notices": NoticeRule,
+    "stage_gates": StageGate,
+    "disclosures": Disclosure,
+    "keywords": Keywords,
+    "retention": Retention,
+    "milestones": Milestone,
+    "duties": Duty,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,8 +431,7 @@ class Rulebook:
             and (rule.effective_to is None or day <= rule.effective_to)
             and not (isinstance(rule, Cap) and rule.location not in (None, proposal.location))
         ]
-        unsettled = [r.id for r in bound if (r.effective_from and day < r.effective_from)]
-        unsettled += [r.id for r in bound if (r.review_by and day > r.review_by)]
+        unsettled = [r.id for r in bound if not r.in_force(day) or (r.review_by and day > r.review_by)]
         ids = dict.fromkeys(rule.id for rule in bound)
         unknown = [place for place in jurisdictions if not any(self._chain(place))]
         unreviewed = [place for place in jurisdictions if place not in self.packs and place not in unknown]

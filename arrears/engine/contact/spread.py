@@ -7,9 +7,9 @@ from hashlib import sha256
 
 from arrears.engine.contact.facts import Facts, Proposal
 from arrears.engine.contact.gate import gate
-from arrears.engine.contact.rules import Rulebook, Window
+from arrears.engine.contact.rules import Rulebook
 from arrears.engine.contact.verdict import Allow
-from arrears.engine.delinquency import at_local, local_date
+from arrears.engine.delinquency import days_later
 
 
 def spread_out(
@@ -23,15 +23,10 @@ def spread_out(
     windows = rulebook.docket(proposal, facts, opening.date()).windows
     if not windows or not facts.zones:
         return opening
-    day = local_date(opening, facts.zones[0])
-    at_hour = at_local(day, preferred, facts.zones[0])
+    at_hour = days_later(opening, 0, preferred, facts.zones[0])
     if at_hour < opening:
-        closing = min(_closing(window, opening, zone) for window in windows for zone in facts.zones)
+        closing = min(days_later(opening, 0, window.closes, zone) for window in windows for zone in facts.zones)
         share = int.from_bytes(sha256(key.encode()).digest()[:4]) / 2**32
         at_hour = opening + timedelta(seconds=int((closing - opening).total_seconds() * share))
     legal = isinstance(gate(proposal, rulebook, facts, now=at_hour), Allow)
     return at_hour if legal else opening
-
-
-def _closing(window: Window, opening: datetime, zone: str) -> datetime:
-    return at_local(local_date(opening, zone), window.closes, zone)

@@ -32,6 +32,7 @@ from arrears.engine.contact.rules import (
     Counts,
     HoldRule,
     NoticeRule,
+    Pack,
     Per,
     Rule,
     Rulebook,
@@ -47,7 +48,6 @@ from tests.builders import (
     a_cooldown,
     a_hold,
     a_hold_rule,
-    a_pack,
     a_rule,
     a_window,
     closed_on,
@@ -376,7 +376,7 @@ def test_another_jurisdiction_never_makes_a_contact_more_welcome(
     some: list[Timed], more: list[Timed], moment: tuple[Proposal, Facts, datetime]
 ):
     what, about, at = moment
-    packs = {"US": a_pack("US", *some), "GB": a_pack("GB", *more), HOUSE: a_pack(HOUSE)}
+    packs = {"US": Pack.of("US", some), "GB": Pack.of("GB", more), HOUSE: Pack.of(HOUSE, ())}
     book = Rulebook("test", packs, {})
     before = gate(what, book, about, now=at)
     assert_no_more_permissive(before, gate(what, book, replace(about, jurisdictions=("US", "GB")), now=at))
