@@ -95,10 +95,17 @@ class House:
 
 @pytest.fixture
 def house(prefect_server: PrefectServer, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[House]:
-    """A day lasts two seconds from the moment the ledger is opened."""
+    """A day lasts two seconds from the moment the ledger is opened.
+
+    Hours of contact would be a second long then, and might close between a rung's look and its making:
+    they are the lender's own where the account lives, and switched off.
+    """
     policies = tmp_path / "policies"
     shutil.copytree(ROOT / "policies", policies)
     shutil.copy(Path(__file__).parent / "short_ladder.yaml", policies / "ladders" / "card-standard.yaml")
+    rules = policies / "contact-rules" / "HOUSE.yaml"
+    own_hours = "switched_off: [HOUSE-QH, US-FP-QH-POLICY]\n\nquiet_hours:"
+    rules.write_text(rules.read_text().replace("quiet_hours:", own_hours, 1))
     environment = {
         "ARREARS_DATABASE_URL": f"sqlite:///{tmp_path / 'ledger.db'}",
         "ARREARS_OUTBOX": str(tmp_path / "outbox"),
