@@ -16,4 +16,6 @@ def sweep(limit: int = 10_000, dry_run: bool = False) -> State:
     report = tend(services(), limit=limit, logger=get_run_logger())
     if report.failed:
         return Failed(message=f"{report.line()}; failed: {', '.join(report.failed[:20])}")
+    if report.unwritten:
+        return Failed(message=report.line())
     return Completed(message=report.line())

@@ -12,8 +12,8 @@ from models.types import instant
 class Placement(SQLModel, table=True):
     """One account placed with one agency, in the file of `day` (UTC).
 
-    `status`: intended (its file is being written), placed, or cancelled before it left. `row` holds the
-    account as it stood then, so that writing the day's file again gives the same bytes.
+    `status`: placed. `row` holds the account as it stood then, so that writing the day's file again gives
+    the same bytes.
     """
 
     __tablename__ = "placements"  # pyright: ignore[reportAssignmentType]
@@ -32,7 +32,10 @@ class Placement(SQLModel, table=True):
 
 
 class PlacementBatch(SQLModel, table=True):
-    """The file of one agency and day; its row is the lock under which the file is written."""
+    """The file of one agency and day; its row is the lock under which the file is written.
+
+    `unwritten`: it has placements that the file does not show yet.
+    """
 
     __tablename__ = "placement_batches"  # pyright: ignore[reportAssignmentType]
 
@@ -42,3 +45,4 @@ class PlacementBatch(SQLModel, table=True):
     count: int = 0
     sha256: str = ""
     written_at: datetime | None = instant(default=None)
+    unwritten: bool = Field(default=False, index=True)

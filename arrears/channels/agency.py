@@ -17,7 +17,7 @@ from arrears.channels import files
 from arrears.engine.money import Money
 from arrears.rendering.context import Address
 from arrears.rendering.stored import from_json, to_json
-from arrears.rendering.table import cell_text, csv_bytes, csv_rows, text_cell
+from arrears.rendering.table import csv_bytes, text_cell
 
 FORMAT: Final = "arrears-placement/1"
 _TEXTS: Final = ("placement_id", "account_id", "reference", "creditor", "holder_name")
@@ -31,7 +31,7 @@ COLUMNS: Final = (
 
 
 class PlacementFileError(ValueError):
-    """A batch that cannot be written or a manifest that cannot be read; the message says which."""
+    """A batch that cannot be written; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class PlacementFolder:
         for first, second in pairwise(ordered):
             if first.placement_id == second.placement_id:
                 raise PlacementFileError(f"placement {first.placement_id} comes twice in {agency} {day}")
-        path = _path(agency, day)
+        path = self.path(agency, day)
         content = csv_bytes(COLUMNS, (_cells(row) for row in ordered))
         manifest = Manifest(
             format=FORMAT,
@@ -113,37 +113,15 @@ class PlacementFolder:
             size=len(content),
         )
         _write_once(self._outbox / path, content)
-        _write_once(self._manifest_file(agency, day), _manifest_bytes(manifest))
+        _write_once((self._outbox / path).with_suffix(".manifest.json"), _manifest_bytes(manifest))
         return manifest
 
-    def manifest(self, agency: str, day: date) -> Manifest | None:
-        """The manifest of that file, None when there is none. PlacementFileError when it makes no sense."""
-        file = self._manifest_file(agency, day)
+    def path(self, agency: str, day: date) -> str:
+        """Where the file lies, relative to the outbox. PlacementFileError for an agency that cannot name a folder."""
         try:
-            return from_json(Manifest, json.loads(file.read_bytes()))
-        except FileNotFoundError:
-            return None
-        except (ValueError, KeyError, TypeError) as error:
-            raise PlacementFileError(f"{file.name} of {agency} is no manifest: {error}") from None
-
-    def lists(self, agency: str, day: date, placement_id: str) -> bool:
-        """Whether the file, vouched for by its manifest's digest, has the placement.
-
-        False when file or manifest is missing or they disagree: the batch was not finished.
-        """
-        manifest = self.manifest(agency, day)
-        if manifest is None:
-            return False
-        try:
-            content = (self._outbox / _path(agency, day)).read_bytes()
-        except FileNotFoundError:
-            return False
-        if files.digest(content) != manifest.sha256:
-            return False
-        return any(cell_text(row["placement_id"]) == placement_id for row in csv_rows(content))
-
-    def _manifest_file(self, agency: str, day: date) -> Path:
-        return (self._outbox / _path(agency, day)).with_suffix(".manifest.json")
+            return f"agency/{files.file_name(agency)}/{day.isoformat()}.csv"
+        except ValueError as error:
+            raise PlacementFileError(f"agency {error}") from None
 
 
 def _cells(row: PlacementRow) -> list[str]:
@@ -177,13 +155,6 @@ def _sums(rows: Iterable[PlacementRow]) -> tuple[CurrencySum, ...]:
         currency = row.balance.currency
         totals[currency] = totals[currency] + row.balance if currency in totals else row.balance
     return tuple(CurrencySum(currency, total.decimal_text()) for currency, total in sorted(totals.items()))
-
-
-def _path(agency: str, day: date) -> str:
-    try:
-        return f"agency/{files.file_name(agency)}/{day.isoformat()}.csv"
-    except ValueError as error:
-        raise PlacementFileError(f"agency {error}") from None
 
 
 def _manifest_bytes(manifest: Manifest) -> bytes:

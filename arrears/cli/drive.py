@@ -85,6 +85,7 @@ def _say(swept: Swept, at: str, *, json: bool) -> None:
         "by_channel": dict(swept.by_channel),
         "closed": swept.closed,
         "failed": swept.failed,
+        "unwritten": list(swept.unwritten),
         "braked": swept.braked,
         "as_of": at,
     }
@@ -95,8 +96,11 @@ def _say(swept: Swept, at: str, *, json: bool) -> None:
         say(f"as of {at}: {swept.effects:,} effects ({by_channel}), {swept.closed:,} cases closed")
     if swept.braked:
         note(f"not everything went out: {swept.braked}")
+    for line in swept.unwritten:
+        note(f"{line}; the accounts are placed, the next sweep writes it")
     if swept.failed:
         note(f"{len(swept.failed)} accounts failed and will be tried again: {', '.join(swept.failed[:10])}")
+    if swept.failed or swept.unwritten:
         raise typer.Exit(1)
 
 

@@ -31,7 +31,6 @@ from arrears.ledger.events import log_event
 from arrears.ledger.owner import this_process
 from arrears.operations.brakes import stopped_why
 from arrears.operations.close import drop_calls_if_paid
-from arrears.operations.place import keep_placement
 from arrears.operations.services import Services
 
 _LONGEST_BACKOFF = timedelta(hours=1)
@@ -183,7 +182,7 @@ def _raise_stage(file: CaseFile, step: models.Step) -> None:
 
 
 def _keep(session: Session, intent: Intent, step: models.Step) -> None:
-    """The row that stands for the effect: letters, placements and referrals are found by theirs."""
+    """The row that stands for a file: letters and referrals are found by theirs."""
     payload = intent.payload
     match ChannelName(step.channel):
         case ChannelName.LETTER:
@@ -199,8 +198,6 @@ def _keep(session: Session, intent: Intent, step: models.Step) -> None:
                     at=intent.at,
                 )
             )
-        case ChannelName.AGENCY:
-            keep_placement(session, intent)
         case ChannelName.LEGAL:
             session.add(
                 models.Referral(
@@ -213,7 +210,7 @@ def _keep(session: Session, intent: Intent, step: models.Step) -> None:
                     at=intent.at,
                 )
             )
-        case ChannelName.SMS | ChannelName.CALL:
+        case ChannelName.SMS | ChannelName.CALL | ChannelName.AGENCY:
             pass
 
 

@@ -1,4 +1,4 @@
-"""Placement with an agency: one file per agency and day, written under the lock of its batch row."""
+"""Placement with an agency: an account's row is the effect; the file of the day follows the rows."""
 
 from __future__ import annotations
 
@@ -10,27 +10,18 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlmodel import Session, col, select
 
 import models
-from arrears.channels.agency import Manifest, PlacementFileError, PlacementFolder, PlacementRow
-from arrears.channels.effect import (
-    Absent,
-    Done,
-    Finding,
-    Found,
-    Intent,
-    LookUpFailed,
-    Outcome,
-    Refused,
-    TryAgain,
-    Unprovable,
-)
+from arrears.channels.agency import PlacementFileError, PlacementFolder, PlacementRow
+from arrears.channels.effect import Absent, Done, Finding, Found, Intent, Outcome, Refused
+from arrears.clock import Clock
 from arrears.ledger.database import Ledger
+from arrears.operations.brakes import stopped_why
 
 
 class AgencyChannel:
-    """Adds an account to its agency's file of the day.
+    """Places an account: a row of its agency's batch of the day, committed with the batch marked unwritten.
 
-    The file is written anew from the ledger's rows each time, so the same rows give the same bytes, and
-    what a crash left behind is corrected by the next writer.
+    The file is written once for many rows, by `write_placement_files`: written anew for each, ten
+    thousand placements of one day would write fifty million rows.
     """
 
     def __init__(self, ledger: Ledger, folder: PlacementFolder) -> None:
@@ -38,90 +29,92 @@ class AgencyChannel:
         self._folder = folder
 
     def perform(self, intent: Intent) -> Outcome:
-        """Write the day's file with this account in it, then keep the placement."""
-        agency, day = _batch_of(intent)
+        """Commit the placement; the file is owed from then on."""
+        agency, day = intent.payload["agency"], intent.at.astimezone(UTC).date()
         try:
-            with self._ledger.write() as session:
-                batch = _locked_batch(session, agency, day)
-                keep_placement(session, intent)
-                session.flush()
-                rows = session.exec(
-                    select(models.Placement).where(models.Placement.agency == agency, models.Placement.day == day)
-                ).all()
-                manifest = self._folder.write(agency, day, [PlacementRow.from_json(row.row) for row in rows])
-                _keep_batch(session, batch, manifest, intent)
-        except OSError as error:
-            return TryAgain(f"placement file of {agency}: {error.strerror or type(error).__name__}")
+            self._folder.path(agency, day)
         except PlacementFileError as error:
             return Refused("placement", str(error))
-        return Done(f"placement:{intent.reference}", {"file": manifest.path, "sha256": manifest.sha256})
+        with self._ledger.write() as session:
+            if session.get(models.Placement, intent.reference) is None:
+                session.add(_placement(intent, agency, day))
+                session.flush()
+                _mark_unwritten(session, agency, day)
+        return Done(f"placement:{intent.reference}")
 
     def look_up(self, intent: Intent) -> Finding:
-        """The day's file either lists the placement or does not. What it lists is kept at once.
+        """The placements are in the ledger: what is there happened, what is not did not."""
+        with self._ledger.read() as session:
+            there = session.get(models.Placement, intent.reference) is not None
+        return Found(f"placement:{intent.reference}") if there else Absent()
 
-        Otherwise the next writer, who writes the file from the rows, would take it out again.
-        """
-        agency, day = _batch_of(intent)
+
+def write_placement_files(ledger: Ledger, folder: PlacementFolder, clock: Clock) -> tuple[str, ...]:
+    """Let every unwritten file hold its placements; what could not be written, in one line each.
+
+    Written from the ledger's rows under the lock of the batch, so the same rows give the same bytes and
+    whatever a crash left behind is made good by the next writer. Nothing leaves while the kill switch is
+    pulled.
+    """
+    with ledger.read() as session:
+        if stopped_why(session) is not None:
+            return ()
+        owed = session.exec(
+            select(models.PlacementBatch)
+            .where(col(models.PlacementBatch.unwritten))
+            .order_by(col(models.PlacementBatch.day), col(models.PlacementBatch.agency))
+        ).all()
+    problems: list[str] = []
+    for batch in owed:
         try:
-            if not self._folder.lists(agency, day, intent.reference):
-                return Absent()
-            with self._ledger.write() as session:
-                batch = _locked_batch(session, agency, day)
-                manifest = self._folder.manifest(agency, day)
-                if manifest is None or not self._folder.lists(agency, day, intent.reference):
-                    return Absent()
-                keep_placement(session, intent)
-                _keep_batch(session, batch, manifest, intent)
+            _write(ledger, folder, clock, batch.agency, batch.day)
         except OSError as error:
-            return LookUpFailed(f"placement file of {agency}: {error.strerror or type(error).__name__}")
+            problems.append(f"placement file of {batch.agency}, {batch.day}: {error.strerror or type(error).__name__}")
         except PlacementFileError as error:
-            return Unprovable(str(error))
-        return Found(f"placement:{intent.reference}")
+            problems.append(str(error))
+    return tuple(problems)
 
 
-def keep_placement(session: Session, intent: Intent) -> None:
-    """The placement's row, added unless it is there."""
-    if session.get(models.Placement, intent.reference) is not None:
-        return
-    agency, day = _batch_of(intent)
+def _write(ledger: Ledger, folder: PlacementFolder, clock: Clock, agency: str, day: date) -> None:
+    with ledger.write() as session:
+        batch = session.exec(
+            select(models.PlacementBatch)
+            .where(models.PlacementBatch.agency == agency, models.PlacementBatch.day == day)
+            .with_for_update()
+        ).one()
+        if not batch.unwritten:
+            return
+        rows = session.exec(
+            select(models.Placement).where(models.Placement.agency == agency, models.Placement.day == day)
+        ).all()
+        manifest = folder.write(agency, day, [PlacementRow.from_json(placed.row) for placed in rows])
+        batch.path, batch.count, batch.sha256 = manifest.path, manifest.count, manifest.sha256
+        batch.written_at, batch.unwritten = clock.now(), False
+        session.add(batch)
+
+
+def _placement(intent: Intent, agency: str, day: date) -> models.Placement:
     row: dict[str, Any] = intent.payload["row"]
-    session.add(
-        models.Placement(
-            reference=intent.reference,
-            account_id=intent.account_id,
-            case_id=intent.payload["case_id"],
-            agency=agency,
-            day=day,
-            balance=row["balance"]["amount"],
-            currency=row["balance"]["currency"],
-            status="placed",
-            row=row,
-            at=intent.at,
-        )
+    return models.Placement(
+        reference=intent.reference,
+        account_id=intent.account_id,
+        case_id=intent.payload["case_id"],
+        agency=agency,
+        day=day,
+        balance=row["balance"]["amount"],
+        currency=row["balance"]["currency"],
+        status="placed",
+        row=row,
+        at=intent.at,
     )
 
 
-def _keep_batch(session: Session, batch: models.PlacementBatch, manifest: Manifest, intent: Intent) -> None:
-    batch.path, batch.count, batch.sha256 = manifest.path, manifest.count, manifest.sha256
-    batch.written_at = intent.at
-    session.add(batch)
-
-
-def _batch_of(intent: Intent) -> tuple[str, date]:
-    return intent.payload["agency"], intent.at.astimezone(UTC).date()
-
-
-def _locked_batch(session: Session, agency: str, day: date) -> models.PlacementBatch:
-    """The batch row, locked. Two first writers of a day meet at its primary key, one of them waits."""
-    if session.get(models.PlacementBatch, (agency, day)) is None:
-        insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else pg_insert
-        empty = {"path": "", "count": 0, "sha256": ""}
-        session.connection().execute(
-            insert(models.PlacementBatch).values(agency=agency, day=day, **empty).on_conflict_do_nothing()
-        )
-    return session.exec(
-        select(models.PlacementBatch)
-        .where(col(models.PlacementBatch.agency) == agency, col(models.PlacementBatch.day) == day)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).one()
+def _mark_unwritten(session: Session, agency: str, day: date) -> None:
+    """The batch owes its file. Whoever writes it meanwhile is waited for, and so wrote without this row."""
+    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else pg_insert
+    values = {"agency": agency, "day": day, "path": "", "count": 0, "sha256": "", "unwritten": True}
+    session.connection().execute(
+        insert(models.PlacementBatch)
+        .values(**values)
+        .on_conflict_do_update(index_elements=["agency", "day"], set_={"unwritten": True})
+    )

@@ -48,6 +48,7 @@ class Services:
     channels: Mapping[ChannelName, Channel]
     letters: LetterChannel
     legal: LegalChannel
+    placements: PlacementFolder
     _lawful: dict[_LadderKey, Ladder] = field(default_factory=dict[_LadderKey, Ladder])
 
     def ladder(self, name: str, version: int) -> Ladder:
@@ -104,6 +105,7 @@ def open_services(settings: Settings, *, live: bool = True) -> Services:
     ledger = Ledger.open(settings.database_url)
     letters = LetterChannel(settings.outbox, catalog)
     legal = LegalChannel(settings.outbox, catalog)
+    placements = PlacementFolder(settings.outbox)
     sms: Channel = OutboxSms(settings.outbox)
     if live and settings.twilio_configured:
         sms = TwilioSms(
@@ -125,11 +127,12 @@ def open_services(settings: Settings, *, live: bool = True) -> Services:
             ChannelName.SMS: sms,
             ChannelName.CALL: VoiceChannel(LedgerCallQueue(ledger)),
             ChannelName.LETTER: letters,
-            ChannelName.AGENCY: AgencyChannel(ledger, PlacementFolder(settings.outbox)),
+            ChannelName.AGENCY: AgencyChannel(ledger, placements),
             ChannelName.LEGAL: legal,
         },
         letters=letters,
         legal=legal,
+        placements=placements,
     )
 
 

@@ -19,6 +19,7 @@ from arrears.ledger.owner import is_gone
 from arrears.operations.advance import Advanced, advance, record_failure
 from arrears.operations.brakes import Budget
 from arrears.operations.moves import Standstill
+from arrears.operations.place import write_placement_files
 from arrears.operations.services import Services
 
 logger = logging.getLogger(__name__)
@@ -32,13 +33,17 @@ class ClockStandsLater(ValueError):
 
 @dataclass(slots=True)
 class Swept:
-    """What one sweep did: accounts looked at, effects made, who failed, what stopped it early."""
+    """What one sweep did: accounts looked at, effects made, who failed, what stopped it early.
+
+    `unwritten`: placement files that are owed and could not be written, a line each.
+    """
 
     looked_at: int = 0
     effects: int = 0
     by_channel: Counter[str] = field(default_factory=Counter[str])
     closed: int = 0
     failed: list[str] = field(default_factory=list[str])
+    unwritten: tuple[str, ...] = ()
     braked: str | None = None
     rested: dict[str, Advanced] = field(default_factory=dict[str, Advanced])
 
@@ -66,6 +71,7 @@ def sweep(
             break
         if progress is not None:
             progress(result.looked_at, len(ids))
+    _write_files(services, result)
     return result
 
 
@@ -89,6 +95,13 @@ def _one(services: Services, account_id: str, result: Swept, *, who: str, budget
     else:
         result.closed += 1
     return True
+
+
+def _write_files(services: Services, result: Swept) -> None:
+    """What was placed leaves when everything due has been looked at: one file for all of a day's."""
+    result.unwritten = write_placement_files(services.ledger, services.placements, services.clock)
+    for line in result.unwritten:
+        logger.error("%s; the next sweep tries again", line)
 
 
 def due_accounts(services: Services, *, limit: int) -> list[str]:
@@ -157,6 +170,7 @@ def catch_up(
             heapq.heappush(queue, (again, account_id))
         if progress is not None:
             progress(clock.moment, result)
+    _write_files(virtual, result)
     with services.ledger.write() as session:
         stands_at = clock.moment if result.braked else until
         state.put(session, state.VIRTUAL_NOW, iso(stands_at))

@@ -28,6 +28,7 @@ class Report:
     halted: Sequence[str]
     revived: Sequence[str]
     failed: Sequence[str]
+    unwritten: Sequence[str]
     braked: str | None
     unreachable: str | None
 
@@ -41,6 +42,7 @@ class Report:
             f"{len(self.halted)} halted",
             f"{len(self.failed)} failed",
         ]
+        parts.extend(self.unwritten)
         if self.braked:
             parts.append(f"braked: {self.braked}")
         if self.unreachable:
@@ -73,6 +75,7 @@ def tend(services: Services, *, limit: int, logger: Logger) -> Report:
         halted=halted,
         revived=revived,
         failed=swept.failed,
+        unwritten=swept.unwritten,
         braked=swept.braked,
         unreachable=unreachable,
     )

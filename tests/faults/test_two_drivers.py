@@ -280,6 +280,7 @@ def test_a_payment_too_late_to_stop_the_effect_closes_the_case_and_the_record_sa
     hooks = (paying, nothing) if late_by == "a moment before the effect" else (nothing, paying)
     meddled = {name: Meddled(channel, *hooks) for name, channel in services.channels.items()}
     assert isinstance(advance(replace(services, channels=meddled), ACCOUNT, who="test").rest, Closed)
+    sweep(services, who="test", budget=Budget())
     books = books_with_texts(services, twilio)
     made = assert_made_once(books, ACCOUNT, landing.rung)
     _, case = step_and_case(books, ACCOUNT, landing.rung)

@@ -15,7 +15,6 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 import models
-from arrears.channels.agency import PlacementFolder
 from arrears.ledger.cases import read_case_file
 from arrears.ledger.database import Ledger
 from arrears.operations.services import Services
@@ -120,14 +119,14 @@ def _rows_match(session: Session, outbox: Path, step: models.Step) -> None:
 def assert_batch_is_whole(session: Session, outbox: Path, agency: str, day: Any) -> None:
     """The day's file, its manifest, the batch row and the placement rows tell the same."""
     batch = session.get(models.PlacementBatch, (agency, day))
-    manifest = PlacementFolder(outbox).manifest(agency, day)
     assert batch is not None
-    assert manifest is not None
-    content = (outbox / manifest.path).read_bytes()
-    assert sha256(content).hexdigest() == manifest.sha256 == batch.sha256
+    assert not batch.unwritten
+    content = (outbox / batch.path).read_bytes()
+    manifest = json.loads((outbox / batch.path).with_suffix(".manifest.json").read_text())
+    assert sha256(content).hexdigest() == manifest["sha256"] == batch.sha256
     rows = session.exec(
         select(models.Placement).where(models.Placement.agency == agency, models.Placement.day == day)
     ).all()
     listed = list(csv.DictReader(content.decode("utf-8-sig").splitlines()))
     assert sorted(row["placement_id"] for row in listed) == sorted(row.reference for row in rows)
-    assert len(rows) == manifest.count == batch.count
+    assert len(rows) == manifest["count"] == batch.count
