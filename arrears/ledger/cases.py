@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time
 
 from sqlalchemy import String, bindparam
 from sqlalchemy.orm import defer
-from sqlmodel import Session, col, desc, select
+from sqlmodel import Session, col, desc, or_, select
 
 import models
 from arrears.engine.case import Case, Step, Suspension
@@ -32,13 +32,17 @@ class NoCase(UnknownAccount):
 
 @dataclass(slots=True)
 class CaseFile:
-    """Everything the ledger knows about one case, read together: rows to change, facts to decide on."""
+    """Everything the ledger knows about one case, read together: rows to change, facts to decide on.
+
+    `holds` were set for this account, `holds_elsewhere` for others of the person or of their number.
+    """
 
     account: models.Account
     case: models.Case
     steps: list[models.Step]
     approvals: dict[str, models.Approval]
     holds: list[models.Hold]
+    holds_elsewhere: list[models.Hold]
     payments: list[models.Payment]
 
     @property
@@ -90,7 +94,10 @@ class CaseFile:
         return Facts(
             jurisdictions=tuple(self.account.jurisdictions),
             zones=tuple(self.account.zones),
-            holds=tuple(_hold(row) for row in self.holds),
+            holds=(
+                *(hold_fact(row) for row in self.holds),
+                *(hold_fact(row, other_debt=True) for row in self.holds_elsewhere),
+            ),
             email_known=bool(self.account.email),
         )
 
@@ -116,7 +123,20 @@ _STEPS = (
     .execution_options(populate_existing=True)
 )
 _APPROVALS = select(models.Approval).where(models.Approval.case_id == _CASE_ID)
-_HOLDS = select(models.Hold).where(models.Hold.account_id == _ACCOUNT_ID, col(models.Hold.released_at).is_(None))
+_HOLDS = select(models.Hold).where(
+    or_(
+        models.Hold.holder_id == bindparam("holder_id", type_=String),
+        col(models.Hold.number).in_(bindparam("numbers", type_=String, expanding=True)),
+    ),
+    col(models.Hold.released_at).is_(None),
+)
+_PERSON_LOCKED = (
+    select(models.Case, models.Account)
+    .join(models.Account, col(models.Account.id) == col(models.Case.account_id))
+    .where(col(models.Account.holder_id).in_(select(models.Account.holder_id).where(models.Account.id == _ACCOUNT_ID)))
+    .order_by(col(models.Case.account_id), col(models.Case.id))
+    .with_for_update()
+)
 _PAYMENTS = select(models.Payment).where(models.Payment.account_id == _ACCOUNT_ID)
 
 
@@ -131,14 +151,26 @@ def read_case_file(session: Session, account_id: str, *, lock: bool = False) -> 
         raise UnknownAccount(account_id) if session.get(models.Account, account_id) is None else NoCase(account_id)
     case, account = found
     of_case = {"case_id": case.id}
+    holds = session.exec(_HOLDS, params={"holder_id": account.holder_id, "numbers": account.phones}).all()
     return CaseFile(
         account=account,
         case=case,
         steps=list(session.exec(_STEPS, params=of_case)),
         approvals={approval.rung: approval for approval in session.exec(_APPROVALS, params=of_case)},
-        holds=list(session.exec(_HOLDS, params=of_account)),
+        holds=[hold for hold in holds if hold.account_id == account_id],
+        holds_elsewhere=[hold for hold in holds if hold.account_id != account_id],
         payments=list(session.exec(_PAYMENTS, params=of_account)),
     )
+
+
+def lock_person(session: Session, account_id: str) -> list[str]:
+    """Nobody else changes a case of this account's holder in this transaction; the holder's other accounts.
+
+    Taken before any of those cases is read for a change, and always in the same order, so that two who
+    mean the same person cannot wait for each other.
+    """
+    rows = session.exec(_PERSON_LOCKED, params={"account_id": account_id}).all()
+    return [other for other in dict.fromkeys(account.id for _, account in rows) if other != account_id]
 
 
 def _step(row: models.Step) -> Step:
@@ -155,6 +187,7 @@ def _step(row: models.Step) -> Step:
     )
 
 
-def _hold(row: models.Hold) -> Hold:
+def hold_fact(row: models.Hold, *, other_debt: bool = False) -> Hold:
+    """The hold as contact law sees it."""
     channel = ContactChannel(row.channel) if row.channel else None
-    return Hold(kind=row.kind, since=row.since, until=row.until, channel=channel)
+    return Hold(kind=row.kind, since=row.since, until=row.until, channel=channel, other_debt=other_debt)

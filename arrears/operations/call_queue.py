@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlmodel import Session, col, select
@@ -66,8 +67,8 @@ def open_tasks(ledger: Ledger, *, limit: int = 100) -> list[models.CallTask]:
         )
 
 
-def cancel_open_tasks(session: Session, account_id: str, *, at: datetime) -> None:
-    """Take an account's open call tasks out of the queue: there is no reason left to call."""
+def cancel_open_tasks(session: Session, account_id: str, *, at: datetime) -> Sequence[models.CallTask]:
+    """Take an account's open call tasks out of the queue, and return them: there is no reason left to call."""
     tasks = session.exec(
         select(models.CallTask).where(models.CallTask.account_id == account_id, models.CallTask.status == "open")
     ).all()
@@ -75,3 +76,4 @@ def cancel_open_tasks(session: Session, account_id: str, *, at: datetime) -> Non
         task.status = "cancelled"
         task.worked_at = at
         session.add(task)
+    return tasks

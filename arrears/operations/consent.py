@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 
 import models
 from arrears.engine.contact.facts import ContactChannel
-from arrears.ledger.cases import CaseFile, read_case_file
+from arrears.ledger.cases import CaseFile, lock_person, read_case_file
 from arrears.ledger.events import log_event
 from arrears.operations.hold import lift, place, reconsider
 from arrears.operations.services import Services
@@ -34,18 +34,19 @@ def channel_named(word: str) -> ContactChannel:
 def give_consent(
     services: Services, account_id: str, channel: ContactChannel, *, at: datetime, evidence: str, who: str
 ) -> bool:
-    """Record the holder's consent to `channel`, which ends an opt-out from it. False when it is on file already.
+    """Record the holder's consent to `channel` for this account, which ends the person's opt-out from it.
 
-    Raises UnknownAccount.
+    False when it is on file already, as of the same instant. Raises UnknownAccount.
     """
     with services.ledger.write() as session:
+        others = lock_person(session, account_id)
         file = read_case_file(session, account_id, lock=True)
         new = allow(session, file, channel, at=at, evidence=evidence, who=who)
         if new:
             data: dict[str, object] = {"channel": str(channel)}
             wall = services.clock.wall()
             log_event(session, "consent", who=who, at=at, wall=wall, case=file.case, why=evidence, data=data)
-            reconsider(services, session, file, at=at)
+            reconsider(services, session, file, others, at=at, who=who)
         return new
 
 
@@ -54,16 +55,18 @@ def revoke(
 ) -> list[ContactChannel]:
     """Take consent back, by whatever reasonable means the holder said so; the channels that this closes now.
 
-    `how` says by which means and in which words. Raises UnknownAccount.
+    It is the person who said so, for all their accounts. `how` says by which means and in which words.
+    Raises UnknownAccount.
     """
     with services.ledger.write() as session:
+        others = lock_person(session, account_id)
         file = read_case_file(session, account_id, lock=True)
         closed = forbid(session, file, channels, at=at, how=how, who=who)
         if closed:
             data: dict[str, object] = {"channels": [str(channel) for channel in closed]}
             wall = services.clock.wall()
             log_event(session, "opt-out", who=who, at=at, wall=wall, case=file.case, why=how, data=data)
-            reconsider(services, session, file, at=at)
+            reconsider(services, session, file, others, at=at, who=who)
         return closed
 
 
@@ -112,38 +115,53 @@ def record_contact(
 
 def allow(session: Session, file: CaseFile, channel: ContactChannel, *, at: datetime, evidence: str, who: str) -> bool:
     """`give_consent` inside the caller's transaction."""
-    opted_out = [hold for hold in file.holds if hold.kind == OPT_OUT and hold.channel == channel]
-    lift(session, file, opted_out, at=at, who=who)
-    on_file = session.exec(_in_force(file.account.id, [channel])).first()
-    if on_file is not None and not opted_out:
+    lift(session, file, opt_outs(file, channel), at=at, who=who)
+    account_id = file.account.id
+    on_file = session.exec(_in_force(file.account.holder_id, [channel])).all()
+    if any((consent.account_id, consent.at) == (account_id, at) for consent in on_file):
         return False
-    if on_file is None:
-        session.add(
-            models.Consent(account_id=file.account.id, channel=channel, at=at, evidence=evidence, recorded_by=who)
-        )
+    session.add(models.Consent(account_id=account_id, channel=channel, at=at, evidence=evidence, recorded_by=who))
     return True
 
 
+def opt_outs(file: CaseFile, channel: ContactChannel) -> list[models.Hold]:
+    """The person's and the number's open opt-outs from this channel."""
+    return [h for h in (*file.holds, *file.holds_elsewhere) if h.kind == OPT_OUT and h.channel == channel]
+
+
 def forbid(
-    session: Session, file: CaseFile, channels: Iterable[ContactChannel], *, at: datetime, how: str, who: str
+    session: Session,
+    file: CaseFile,
+    channels: Iterable[ContactChannel],
+    *,
+    at: datetime,
+    how: str,
+    who: str,
+    number: str = "",
 ) -> list[ContactChannel]:
-    """`revoke` inside the caller's transaction."""
+    """`revoke` inside the caller's transaction; `number`: the one it was said from."""
     wanted = sorted(set(channels))
-    for consent in session.exec(_in_force(file.account.id, wanted)):
+    for consent in session.exec(_in_force(file.account.holder_id, wanted)):
         consent.withdrawn_at, consent.withdrawn_how = at, how
         session.add(consent)
     closed: list[ContactChannel] = []
     for channel in wanted:
-        if any(hold.kind == OPT_OUT and hold.channel in (channel, None) for hold in file.holds):
+        said_before = (*file.holds, *file.holds_elsewhere)
+        if any(hold.kind == OPT_OUT and hold.channel in (channel, None) for hold in said_before):
             continue
-        place(session, file, OPT_OUT, channel, since=at, until=None, who=who)
+        place(session, file, OPT_OUT, channel, since=at, until=None, who=who, number=number)
         closed.append(channel)
     return closed
 
 
-def _in_force(account_id: str, channels: list[ContactChannel]):
-    return select(models.Consent).where(
-        models.Consent.account_id == account_id,
-        col(models.Consent.channel).in_(channels),
-        col(models.Consent.withdrawn_at).is_(None),
+def _in_force(holder_id: str, channels: list[ContactChannel]):
+    """The person's consents, for whichever account they gave them."""
+    return (
+        select(models.Consent)
+        .join(models.Account, col(models.Account.id) == col(models.Consent.account_id))
+        .where(
+            models.Account.holder_id == holder_id,
+            col(models.Consent.channel).in_(channels),
+            col(models.Consent.withdrawn_at).is_(None),
+        )
     )

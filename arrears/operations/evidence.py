@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from sqlmodel import Session, SQLModel, col, select
+from sqlmodel import Session, SQLModel, col, or_, select
 
 import models
 from arrears.channels.files import write_atomically
@@ -81,10 +81,7 @@ def gather(services: Services, account_id: str, *, now: datetime) -> tuple[dict[
             "account.json": _json(show(services, account_id)),
             "chronology.csv": _events(_rows(session, models.Event, account_id, models.Event.id)),
             "payments.csv": _payments(_rows(session, models.Payment, account_id, models.Payment.paid_at)),
-            "holds.csv": _table(
-                ("kind", "channel", "since", "until", "set_by", "released_at", "released_by"),
-                _rows(session, models.Hold, account_id, models.Hold.id),
-            ),
+            "holds.csv": _holds(session, account),
             "consents.csv": _table(
                 ("channel", "at", "evidence", "recorded_by", "withdrawn_at", "withdrawn_how"),
                 _rows(session, models.Consent, account_id, models.Consent.id),
@@ -138,6 +135,27 @@ def _as_sent(services: Services, step: models.Step, members: dict[str, bytes], m
 
 def _rows(session: Session, kind: Any, account_id: str, order: Any) -> list[Any]:
     return list(session.exec(select(kind).where(kind.account_id == account_id).order_by(col(order))))
+
+
+def _holds(session: Session, account: models.Account) -> bytes:
+    """Every hold that ever bore on the account. Whose other account it was set for is not this file's to say."""
+    columns = ("kind", "channel", "since", "until", "set_by", "released_at", "released_by")
+    of_the_number = (col(models.Hold.number).in_(account.phones)) & (col(models.Hold.number) != "")
+    rows = session.exec(
+        select(models.Hold)
+        .where(or_(models.Hold.holder_id == account.holder_id, of_the_number))
+        .order_by(col(models.Hold.id))
+    ).all()
+
+    def set_for(hold: models.Hold) -> str:
+        if hold.account_id == account.id:
+            return "this account"
+        return "another of the holder's" if hold.holder_id == account.holder_id else "the same number"
+
+    return csv_bytes(
+        (*columns, "set_for"),
+        ([*(_cell(getattr(hold, column)) for column in columns), set_for(hold)] for hold in rows),
+    )
 
 
 def _events(rows: list[models.Event]) -> bytes:

@@ -8,14 +8,20 @@ from datetime import datetime
 from sqlmodel import Session
 
 import models
-from arrears.engine.contact.facts import ContactChannel
-from arrears.engine.contact.holds import suspension
+from arrears.engine.contact.facts import ContactChannel, Proposal
+from arrears.engine.contact.holds import blocking_holds, suspension
 from arrears.engine.contact.rules import HOUSE
-from arrears.engine.vocabulary import CaseStatus
-from arrears.ledger.cases import CaseFile, read_case_file
+from arrears.engine.vocabulary import CaseStatus, StepStatus
+from arrears.ledger.cases import CaseFile, lock_person, read_case_file
 from arrears.ledger.events import log_event
+from arrears.operations.call_queue import cancel_open_tasks
 from arrears.operations.services import Services
 from arrears.operations.wake import make_due
+from arrears.policies.hold_kinds import HoldKind
+
+# Said for a number as much as by a person: whoever else's accounts name the number.
+_OF_THE_NUMBER = (HoldKind.CHANNEL_OPTOUT, HoldKind.TCPA_REVOCATION)
+_TO_A_NUMBER = (ContactChannel.CALL, ContactChannel.CALL_AUTO, ContactChannel.SMS, ContactChannel.VOICEMAIL)
 
 
 class HoldRefused(Exception):
@@ -50,12 +56,13 @@ def hold(
     if until is not None and until <= at:
         raise HoldRefused("the hold would end before it begins")
     with services.ledger.write() as session:
+        others = lock_person(session, account_id)
         file = read_case_file(session, account_id, lock=True)
         if any(h.kind == kind and h.channel == channel and h.until == until for h in file.holds):
             return False
         place(session, file, kind, channel, since=at, until=until, who=who)
         log_event(session, "hold", who=who, at=at, wall=services.clock.wall(), case=file.case, why=kind)
-        reconsider(services, session, file, at=at)
+        reconsider(services, session, file, others, at=at, who=who)
         return True
 
 
@@ -63,14 +70,18 @@ def release(services: Services, account_id: str, kind: str, *, at: datetime, who
     """Release every open hold of `kind`; how many there were. Raises UnknownAccount and HoldRefused."""
     kind = kind.strip().upper().replace("-", "_")
     with services.ledger.write() as session:
+        others = lock_person(session, account_id)
         file = read_case_file(session, account_id, lock=True)
         found = [h for h in file.holds if h.kind == kind]
         if not found:
+            elsewhere = sorted({h.account_id for h in file.holds_elsewhere if h.kind == kind})
+            if elsewhere:
+                raise HoldRefused(f"hold {kind} was set for account {', '.join(elsewhere)}; release it there")
             held = ", ".join(h.kind for h in file.holds) or "none"
             raise HoldRefused(f"account {account_id} has no hold {kind}; in force: {held}")
         lift(session, file, found, at=at, who=who)
         log_event(session, "release", who=who, at=at, wall=services.clock.wall(), case=file.case, why=kind)
-        reconsider(services, session, file, at=at)
+        reconsider(services, session, file, others, at=at, who=who)
         return len(found)
 
 
@@ -83,19 +94,35 @@ def place(
     since: datetime,
     until: datetime | None,
     who: str,
+    number: str = "",
 ) -> None:
-    """Put a hold on the account inside the caller's transaction."""
-    row = models.Hold(account_id=file.account.id, kind=kind, channel=channel, since=since, until=until, set_by=who)
+    """Put a hold on the account inside the caller's transaction.
+
+    An opt-out from texts or calls is also the number's: `number`, else the account's first.
+    """
+    account = file.account
+    if kind in _OF_THE_NUMBER and (channel is None or channel in _TO_A_NUMBER):
+        number = number or (account.phones[0] if account.phones else "")
+    row = models.Hold(
+        account_id=account.id,
+        holder_id=account.holder_id,
+        number=number,
+        kind=kind,
+        channel=channel,
+        since=since,
+        until=until,
+        set_by=who,
+    )
     session.add(row)
     file.holds.append(row)
 
 
 def lift(session: Session, file: CaseFile, rows: Sequence[models.Hold], *, at: datetime, who: str) -> None:
-    """Release these holds of the account inside the caller's transaction."""
+    """Release these holds inside the caller's transaction."""
     for row in rows:
         row.released_at, row.released_by = at, who
         session.add(row)
-        file.holds.remove(row)
+        (file.holds if row in file.holds else file.holds_elsewhere).remove(row)
 
 
 def say_whether_held(services: Services, file: CaseFile, *, at: datetime) -> None:
@@ -106,8 +133,34 @@ def say_whether_held(services: Services, file: CaseFile, *, at: datetime) -> Non
     case.next_reason = f"held: {stands_still.reason}" if stands_still else "to be decided"
 
 
-def reconsider(services: Services, session: Session, file: CaseFile, *, at: datetime) -> None:
-    """Let the case say at once what its holds mean now, and be looked at."""
-    if file.case.status in (CaseStatus.DELINQUENT, CaseStatus.HELD):
-        say_whether_held(services, file, at=at)
-    make_due(session, file.case, at=at)
+def reconsider(
+    services: Services, session: Session, file: CaseFile, others: Sequence[str], *, at: datetime, who: str
+) -> None:
+    """Let the case, and the cases of the holder's other accounts, say at once what their holds mean now.
+
+    Calls that a hold forbids leave the queue. `others`: what `lock_person` returned.
+    """
+    session.flush()
+    for each in (file, *(read_case_file(session, other, lock=True) for other in others)):
+        if each.case.status in (CaseStatus.DELINQUENT, CaseStatus.HELD):
+            say_whether_held(services, each, at=at)
+        _withdraw_calls(services, session, each, at=at, who=who)
+        make_due(session, each.case, at=at)
+
+
+def _withdraw_calls(services: Services, session: Session, file: CaseFile, *, at: datetime, who: str) -> None:
+    """Nobody is called who may not be any more; an attempt that nobody made is no attempt."""
+    call = Proposal(ContactChannel.CALL, file.actor)
+    held = blocking_holds(call, services.rulebook, file.facts(), now=at)
+    if not held:
+        return
+    why = f"withdrawn before anybody called: {', '.join(dict.fromkeys(hold.kind for hold, _ in held))}"
+    for task in cancel_open_tasks(session, file.account.id, at=at):
+        step = file.step(task.rung, task.attempt)
+        if step is not None and step.status == StepStatus.DONE:
+            step.status, step.reason = StepStatus.SKIPPED, why
+            step.rules = [rule.id for _, rule in held]
+            session.add(step)
+            data: dict[str, object] = {"rung": step.rung, "attempt": step.attempt, "reference": step.reference}
+            wall = services.clock.wall()
+            log_event(session, "skipped", who=who, at=at, wall=wall, case=file.case, why=why, data=data)

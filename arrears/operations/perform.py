@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import assert_never
 
 from sqlalchemy import String, bindparam, exists
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, or_, select
 
 import models
 from arrears.channels.effect import (
@@ -61,7 +61,11 @@ _STANDING = (
         models.Case.status,
         models.Account.amount_due,
         exists().where(
-            col(models.Hold.account_id) == col(models.Step.account_id), col(models.Hold.released_at).is_(None)
+            or_(
+                col(models.Hold.holder_id) == col(models.Account.holder_id),
+                (col(models.Hold.number) == col(models.Step.number)) & (col(models.Step.number) != ""),
+            ),
+            col(models.Hold.released_at).is_(None),
         ),
     )
     .join(models.Case, col(models.Case.id) == col(models.Step.case_id))
@@ -136,7 +140,9 @@ def _settle(services: Services, intent: Intent, result: Outcome | Finding, *, wh
             case TryAgain(reason, after):
                 step.status, step.reason = StepStatus.PLANNED, reason
                 step.tries += 1
-                file.case.retry_at = wall + (after if after is not None else _backoff(step.tries))
+                # What is put back again is not decided anew in the same breath: that could go on for ever.
+                pause = _backoff(step.tries) if after is None or (not after and step.tries > 1) else after
+                file.case.retry_at = wall + pause
                 file.case.next_reason, file.case.next_rung = reason, step.rung
                 why = reason
             case InDoubt(reason):

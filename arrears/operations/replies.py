@@ -13,11 +13,11 @@ from arrears.engine.contact.facts import ContactChannel
 from arrears.engine.contact.replies import Meaning, Wish, read_reply
 from arrears.engine.contact.rules import Keywords
 from arrears.engine.vocabulary import ChannelName, Stage, StepStatus
-from arrears.ledger.cases import CaseFile, read_case_file
+from arrears.ledger.cases import CaseFile, lock_person, read_case_file
 from arrears.ledger.events import log_event
 from arrears.ledger.references import free_reference
 from arrears.operations.brakes import stopped_why
-from arrears.operations.consent import OPT_OUT, allow, forbid
+from arrears.operations.consent import allow, forbid, opt_outs
 from arrears.operations.hold import reconsider
 from arrears.operations.moves import claim, intent_of
 from arrears.operations.perform import carry_out
@@ -54,6 +54,7 @@ def receive_text(
     record for a person to read. Raises UnknownAccount.
     """
     with services.ledger.write() as session:
+        others = lock_person(session, account_id)
         file = read_case_file(session, account_id, lock=True)
         words = keywords(services, file)
         meaning = read_reply(text, words)
@@ -72,8 +73,9 @@ def receive_text(
         closed: list[ContactChannel] = []
         opened: list[ContactChannel] = []
         if meaning.wish is Wish.STOP:
-            closed = forbid(session, file, meaning.channels, at=at, how="by text message", who=who)
-        elif meaning.wish is Wish.START and _opted_out(file):
+            closed = forbid(session, file, meaning.channels, at=at, how="by text message", who=who, number=number)
+        elif meaning.wish is Wish.START and opt_outs(file, ContactChannel.SMS):
+            # Only then is there anything to end: `yes` may answer some other question.
             allow(session, file, ContactChannel.SMS, at=at, evidence="a text message", who=who)
             opened = [ContactChannel.SMS]
         data: dict[str, object] = {"wish": str(meaning.wish), "keyword": meaning.by_keyword}
@@ -81,7 +83,7 @@ def receive_text(
         what = "reply for a person" if meaning.wish is Wish.OTHER else f"reply: {meaning.wish}"
         wall = services.clock.wall()
         log_event(session, what, who=who, at=at, wall=wall, case=file.case, data=data)
-        reconsider(services, session, file, at=at)
+        reconsider(services, session, file, others, at=at, who=who)
         anything_new = meaning.wish is Wish.HELP or bool(closed or opened)
         intent = _answer(services, session, file, meaning, words, at=at, who=who) if anything_new else None
     if intent is None:
@@ -89,11 +91,6 @@ def receive_text(
     status = carry_out(services, intent, ChannelName.SMS, who=who)
     answered = intent.reference if status is StepStatus.DONE else ""
     return Received(meaning, tuple(closed), tuple(opened), answered)
-
-
-def _opted_out(file: CaseFile) -> bool:
-    """Whether there is anything for START to end: `yes` may answer some other question."""
-    return any(hold.kind == OPT_OUT and hold.channel == ContactChannel.SMS for hold in file.holds)
 
 
 def keywords(services: Services, file: CaseFile) -> list[Keywords]:

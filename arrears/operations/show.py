@@ -10,10 +10,11 @@ from sqlmodel import Session, col, func, select
 
 import models
 from arrears.clock import iso
+from arrears.engine.contact.holds import standing
 from arrears.engine.delinquency import days_past_due
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import CaseStatus, Stage
-from arrears.ledger.cases import read_case_file
+from arrears.ledger.cases import hold_fact, read_case_file
 from arrears.operations.services import Services, ledger_clock
 
 
@@ -27,6 +28,7 @@ def show(services: Services, account_id: str) -> dict[str, Any]:
         file = read_case_file(session, account_id)
         account, case = file.account, file.case
         dpd = days_past_due(case.due_date, now, file.zone)
+        book, facts = services.rulebook, file.facts()
         waiting = case.status != CaseStatus.CLOSED and case.next_reason
         return {
             "account_id": account.id,
@@ -47,9 +49,10 @@ def show(services: Services, account_id: str) -> dict[str, Any]:
                     "channel": hold.channel,
                     "since": iso(hold.since),
                     "until": iso(hold.until) if hold.until else None,
+                    "set_for": hold.account_id,
                 }
-                for hold in file.holds
-                if hold.until is None or hold.until > now
+                for hold in (*file.holds, *file.holds_elsewhere)
+                if standing(hold_fact(hold, other_debt=hold.account_id != account.id), book, facts, now)
             ],
             "steps": [_step(step) for step in file.steps],
             "milestones": [

@@ -29,7 +29,10 @@ def recorded(verdict: Verdict, proposal: Proposal, facts: Facts, version: str, n
             "accelerated": facts.accelerated,
             "approved": facts.approved,
             "limitation_ends": facts.limitation_ends.isoformat() if facts.limitation_ends else None,
-            "holds": [{"kind": h.kind, "channel": h.channel, "since": iso(h.since)} for h in facts.holds],
+            "holds": [
+                {"kind": h.kind, "channel": h.channel, "since": iso(h.since), "other_debt": h.other_debt}
+                for h in facts.holds
+            ],
             "consents": [{"channel": c.channel, "at": iso(c.at)} for c in facts.consents],
             "notices": [{"kind": n.kind, "at": iso(n.at)} for n in facts.notices],
             "history": [

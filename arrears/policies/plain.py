@@ -83,7 +83,8 @@ def _sentence(rule: Rule) -> str:
             what = "nothing goes out" if rule.everything else f"no {channels}"
             own = ", or only the channel the hold names" if rule.own_channel else ""
             days = f", for {rule.days} days" if rule.days else ""
-            return f"{who}: under {rule.kind} {what}{own}{days}"
+            whose = "any of the person's debts" if rule.per is Per.PERSON else "the debt"
+            return f"{who}: while {whose} is under {rule.kind}, {what}{own}{days}"
         case ConsentRule():
             used = f", or used in the last {rule.or_used_within_days} days" if rule.or_used_within_days else ""
             need = "is protected only with" if rule.safe_harbor else "needs"

@@ -493,13 +493,14 @@ class HoldRow(RuleRow):
     """A kind of hold and what it blocks.
 
     `channels`: with `blocks: own_channel`, what is blocked when the hold names no channel. `days`: how
-    long a hold without an end lasts.
+    long a hold without an end lasts. `per`: the debt it was set for, or the person with all their debts.
     """
 
     hold: Annotated[HoldKind, one_of(HoldKind, "kind of hold")]
     blocks: Blocks
     channels: Channels | None = None
     days: Annotated[int, Field(ge=1, le=3650)] | None = None
+    per: Annotated[Per, one_of(Per, "reach of a hold", without=frozenset({Per.NUMBER}))] = Per.DEBT
 
     @model_validator(mode="after")
     def _channels_for_own_channel(self) -> Self:
@@ -517,6 +518,7 @@ class HoldRow(RuleRow):
                 everything=self.blocks is Reach.EVERYTHING,
                 own_channel=self.blocks is Reach.OWN_CHANNEL,
                 days=self.days,
+                per=self.per,
             ),
         )
 

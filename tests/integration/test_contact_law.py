@@ -21,12 +21,15 @@ import models
 from arrears.clock import VirtualClock
 from arrears.engine.contact.facts import ContactChannel
 from arrears.engine.contact.replies import Wish
-from arrears.engine.vocabulary import ChannelName, StepStatus
+from arrears.engine.vocabulary import ChannelName, Disposition, StepStatus
 from arrears.operations import consent as consents
 from arrears.operations import steer
 from arrears.operations.brakes import Budget
+from arrears.operations.call_queue import open_tasks
+from arrears.operations.calls import record_call
 from arrears.operations.evidence import write_evidence
 from arrears.operations.explain import NothingToExplain, explain
+from arrears.operations.hold import HoldRefused, hold, release
 from arrears.operations.moves import Intended, next_move
 from arrears.operations.perform import carry_out
 from arrears.operations.replies import Received, receive_text
@@ -186,7 +189,7 @@ def test_stop_is_honoured_at_once_confirmed_once_and_undone_by_start(enrol: Enro
     said = received(services, "please quit texting me")
     assert (said.meaning.wish, said.closed) == (Wish.STOP, (ContactChannel.SMS,))
     assert said.answered
-    assert f"no more texts about this account. Ref {said.answered}" in texts(services)[-1]
+    assert f"no more texts from us. Ref {said.answered}" in texts(services)[-1]
     again = received(services, "STOP")
     assert (again.closed, again.answered) == ((), "")
     until(services, 16)
@@ -245,11 +248,11 @@ def test_consent_taken_back_between_intent_and_effect_stops_the_text(enrol: Enro
 def test_consent_can_be_recorded_taken_back_and_given_again(enrol: Enrol) -> None:
     services = enrol(("US", {"sms_consent_on": "2026-01-05"}))
     sms, now = ContactChannel.SMS, at(services)
-    assert not consents.give_consent(services, "A-1", sms, at=now, evidence="again", who="test")
     assert consents.revoke(services, "A-1", [sms], at=now, how="in a letter", who="test") == [sms]
     assert consents.revoke(services, "A-1", [sms], at=now, how="in a letter", who="test") == []
     assert [hold["channel"] for hold in show(services, "A-1")["holds"]] == ["sms"]
     assert consents.give_consent(services, "A-1", sms, at=now, evidence="branch form 7", who="test")
+    assert not consents.give_consent(services, "A-1", sms, at=now, evidence="branch form 7", who="test")
     assert show(services, "A-1")["holds"] == []
     with services.ledger.read() as session:
         rows = session.exec(select(models.Consent).order_by(col(models.Consent.id))).all()
@@ -257,6 +260,100 @@ def test_consent_can_be_recorded_taken_back_and_given_again(enrol: Enrol) -> Non
         ("the lender's portfolio file", "in a letter"),
         ("branch form 7", ""),
     ]
+
+
+def test_stop_is_the_persons_word_for_all_their_accounts_and_the_numbers_for_everybodys(enrol: Enrol) -> None:
+    mine, theirs = {"holder_id": "H-1"}, {"phone": "+15125550177"}
+    services = enrol(("US", mine), ("US", {**mine, **theirs}), ("US", {}), ("US", theirs))
+    until(services, 2)
+    assert received(services, "STOP").closed == (ContactChannel.SMS,)
+    until(services, 16)
+    skipped = {account for account in ("A-1", "A-2", "A-3", "A-4") if "sms-2" not in made(services, account)}
+    assert skipped == {"A-1", "A-2", "A-3"}, "the person's other card, and whoever else has that number"
+    said = explain(services, "A-2", rung="sms-2")["steps"][0]
+    assert "HOUSE-HOLD-CHANNEL_OPTOUT" in [rule["id"] for rule in said["rules"]]
+    assert [hold["set_for"] for hold in show(services, "A-2")["holds"]] == ["A-1"]
+    now = services.at(ledger_clock(services))
+    back = receive_text(now, "A-2", "START", number="+15125550177", at=now.clock.now(), who="test")
+    assert back.opened == (ContactChannel.SMS,)
+    assert [show(services, account)["holds"] for account in ("A-1", "A-2", "A-3")] == [[], [], []]
+
+
+def test_stop_takes_back_the_consents_of_every_account(enrol: Enrol) -> None:
+    services = enrol(*2 * [("US", {"holder_id": "H-1", "sms_consent_on": "2026-01-05"})])
+    received(services, "STOP")
+    with services.ledger.read() as session:
+        assert all(consent.withdrawn_at for consent in session.exec(select(models.Consent)))
+
+
+def test_a_death_holds_every_account_of_the_person_until_it_is_taken_back(enrol: Enrol) -> None:
+    services = enrol(*2 * [("US", {"holder_id": "H-1"})], ("US", {"phone": "+15125550177"}))
+    until(services, 2)
+    hold(services, "A-1", "DECEASED", at=at(services), until=None, channel=None, who="test")
+    assert [show(services, account)["status"] for account in ("A-1", "A-2", "A-3")] == ["held", "held", "delinquent"]
+    until(services, 6)
+    assert set(made(services, "A-2")) == {"sms-1"}
+    with pytest.raises(HoldRefused, match="was set for account A-1; release it there"):
+        release(services, "A-2", "DECEASED", at=at(services), who="test")
+    release(services, "A-1", "DECEASED", at=at(services), who="test")
+    until(services, 10)
+    assert set(made(services, "A-2")) == {"sms-1", "sms-2"}
+
+
+def test_a_dispute_holds_the_debt_it_is_about(enrol: Enrol) -> None:
+    services = enrol(*2 * [("US", {"holder_id": "H-1"})])
+    hold(services, "A-1", "DISPUTE_OPEN", at=at(services), until=None, channel=None, who="test")
+    until(services, 2)
+    assert [show(services, account)["status"] for account in ("A-1", "A-2")] == ["held", "delinquent"]
+    assert (set(made(services, "A-1")), set(made(services, "A-2"))) == (set(), {"sms-1"})
+
+
+def test_a_hold_that_comes_between_intent_and_effect_on_another_account_stops_the_text(enrol: Enrol) -> None:
+    services = enrol(*2 * [("US", {"holder_id": "H-1"})])
+    clock = services.clock
+    assert isinstance(clock, VirtualClock)
+    clock.moment = START + timedelta(days=1, hours=5)
+    move = next_move(services, "A-2", who="test", budget=Budget())
+    assert isinstance(move, Intended)
+    hold(services, "A-1", "BANKRUPTCY_STAY", at=START + timedelta(days=1), until=None, channel=None, who="test")
+    assert carry_out(services, move.intent, move.channel, who="test") is StepStatus.PLANNED
+    assert not (services.settings.outbox / "sms").exists()
+
+
+def test_a_hold_takes_the_call_out_of_the_queue_and_the_attempt_off_the_count(enrol: Enrol) -> None:
+    services = enrol(*2 * [("US", {"holder_id": "H-1"})])
+    until(services, 31)
+    queued = [task.account_id for task in open_tasks(services.ledger)]
+    assert queued
+    hold(services, "A-1", "DECEASED", at=at(services), until=None, channel=None, who="test")
+    assert open_tasks(services.ledger) == []
+    for account in queued:
+        step = next(step for step in show(services, account)["steps"] if step["rung"] == "call-1")
+        assert (step["status"], step["reason"]) == ("skipped", "withdrawn before anybody called: DECEASED")
+        assert "HOUSE-HOLD-DECEASED" in step["rules"]
+    # Whoever was speaking when the hold came can still say what was said.
+    record_call(services, queued[0], Disposition.REFUSAL, by="C. Ollector", at=at(services))
+    step = next(step for step in show(services, queued[0])["steps"] if step["rung"] == "call-1")
+    assert (step["status"], step["disposition"]) == ("done", "refusal")
+
+
+def test_an_opt_out_from_texts_leaves_the_calls_in_the_queue(enrol: Enrol) -> None:
+    services = enrol(("US", {}))
+    until(services, 31)
+    received(services, "STOP")
+    assert len(open_tasks(services.ledger)) == 1
+    consents.revoke(services, "A-1", [ContactChannel.CALL], at=at(services), how="by telephone", who="test")
+    assert open_tasks(services.ledger) == []
+
+
+def test_placement_goes_on_when_breathing_space_has_run_out(enrol: Enrol) -> None:
+    services = enrol(("GB", {}))
+    hold(services, "A-1", "BREATHING_SPACE", at=at(services), until=None, channel=None, who="test")
+    until(services, 59)
+    assert (show(services, "A-1")["status"], made(services)) == ("held", {})
+    until(services, 200)
+    assert show(services, "A-1")["holds"] == []
+    assert "agency-1" in made(services)
 
 
 # Explanations and evidence -------------------------------------------------------------------------------------

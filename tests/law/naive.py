@@ -195,8 +195,12 @@ class Books:
                     row.outcome, None, row.actor, row.number,
                 )
             )  # fmt: skip
-        for hold in every(select(models.Hold)):
-            self.holds[hold.account_id].append(hold)
+        holds = every(select(models.Hold)).all()
+        for account in self.accounts.values():
+            for hold in holds:
+                known = self.accounts[hold.account_id].holder_id == account.holder_id
+                if known or (hold.number and hold.number in account.phones):
+                    self.holds[account.id].append(hold)
         for consent in every(select(models.Consent)):
             self.consents[consent.account_id].append(consent)
         for payment in every(select(models.Payment)):
@@ -466,9 +470,11 @@ def _given_notice(law: Law, books: Books, row: Row, sent: Sent) -> Iterator[tupl
 
 
 def _past_the_gate(law: Law, books: Books, row: Row, sent: Sent, agreed: bool) -> Iterator[tuple[bool, str]]:
+    places = [*sent.account.jurisdictions]
     for hold in books.holds[sent.account.id]:
         if hold.kind in (row.get("absent_holds") or []):
-            yield not _in_force({}, hold, sent.at), f"not with {hold.kind}"
+            kept = [r for r in law.rows("holds", places) if r["hold"] == hold.kind and _covers(r, hold, sent)]
+            yield not any(_in_force(r, hold, sent.at) for r in kept), f"not with {hold.kind}"
     needs = row.get("needs") or []
     if "approval" in needs:
         yield agreed, "nobody approved"
@@ -499,7 +505,13 @@ def _years_later(day: date, years: int) -> date:
         return date(day.year + years, 2, 28)
 
 
+def _covers(row: Row, hold: models.Hold, sent: Sent) -> bool:
+    return hold.account_id == sent.account.id or row.get("per") == "person"
+
+
 def _blocks(row: Row, hold: models.Hold, sent: Sent) -> bool:
+    if not _covers(row, hold, sent):
+        return False
     if row["blocks"] == "everything":
         return True
     if row["blocks"] == "own_channel":

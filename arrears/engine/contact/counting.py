@@ -88,7 +88,9 @@ def _counted(cap: Cap, proposal: Proposal, facts: Facts) -> Iterator[PastContact
             continue
         if not _same_counter(cap, proposal, contact):
             continue
-        if cap.consent_days and facts.consents and _consent_ends(cap, facts, contact.at) is not None:
+        # The consents are for this debt: what was said about another does not rest on them.
+        of_this_debt = cap.consent_days and facts.consents and contact.debt == proposal.debt
+        if of_this_debt and _consent_ends(cap, facts, contact.at) is not None:
             continue
         yield contact
 

@@ -61,12 +61,16 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A reason not to collect, from `since` until `until` (open-ended when None), maybe for one channel."""
+    """A reason not to collect, from `since` until `until` (open-ended when None), maybe for one channel.
+
+    `other_debt`: it was set for another debt of the same person, or for the number they share.
+    """
 
     kind: str
     since: datetime
     until: datetime | None = None
     channel: ContactChannel | None = None
+    other_debt: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from arrears.engine.contact.counting import Bar, bars
 from arrears.engine.contact.facts import Facts, Proposal
-from arrears.engine.contact.holds import blocking_holds, in_force
+from arrears.engine.contact.holds import blocking_holds, standing
 from arrears.engine.contact.notices import expires, is_due
 from arrears.engine.contact.rules import ConsentRule, Docket, Rulebook
 from arrears.engine.contact.verdict import Allow, Defer, Deny, Review, Scope, Verdict
@@ -54,10 +54,14 @@ def _denial(docket: Docket, proposal: Proposal, rulebook: Rulebook, facts: Facts
             if any(rule.everything for _, rule in held):
                 scope = Scope.CASE
         for stage_gate in docket.stage_gates:
-            kinds = [h.kind for h in facts.holds if h.kind in stage_gate.absent_holds and in_force(h, now)]
+            kinds = {
+                hold.kind: None
+                for hold in facts.holds
+                if hold.kind in stage_gate.absent_holds and standing(hold, rulebook, facts, now)
+            }
             if kinds:
                 rules.append(stage_gate.id)
-                reasons.append(f"not with {', '.join(dict.fromkeys(kinds))}")
+                reasons.append(f"not with {', '.join(kinds)}")
                 scope = Scope.CASE
     if docket.counts_days and not facts.zones:
         rules.append(UNKNOWN_ZONE)

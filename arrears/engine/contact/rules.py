@@ -141,12 +141,14 @@ class HoldRule(Rule):
 
     `everything`: the case stands still. `own_channel`: only the channel the hold names. `days`: a hold
     without an end lasts this many days. Contacts with an `except_purposes` purpose may be made all the same.
+    `per`: it covers the one debt it was set for, or the person with all their debts.
     """
 
     kind: str
     everything: bool
     own_channel: bool
     days: int | None
+    per: Per = Per.DEBT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -427,7 +429,7 @@ class Rulebook:
             for pack in packs
             for rule in pack.judged()
             if rule.binds(proposal)
-            and _concerns(rule, proposal, facts)
+            and concerns(rule, proposal.actor, facts)
             and (rule.effective_to is None or day <= rule.effective_to)
             and not (isinstance(rule, Cap) and rule.location not in (None, proposal.location))
         ]
@@ -465,11 +467,11 @@ class Rulebook:
 HOUSE = "HOUSE"
 
 
-def _concerns(rule: Rule, proposal: Proposal, facts: Facts) -> bool:
+def concerns(rule: Rule, actor: Party, facts: Facts) -> bool:
     """Whether the rule is about a debt like this one; what is not known counts as so."""
     if rule.more_than_dpd is not None and facts.days_past_due is not None and facts.days_past_due <= rule.more_than_dpd:
         return False
-    return not (rule.first_party_once_accelerated and proposal.actor is Party.FIRST and facts.accelerated is False)
+    return not (rule.first_party_once_accelerated and actor is Party.FIRST and facts.accelerated is False)
 
 
 def is_closed(rule: ClosedDays, day: date, calendars: Mapping[str, HolidayCalendar]) -> bool:

@@ -11,10 +11,10 @@ import pytest
 from arrears.engine.contact.facts import ContactChannel, Facts
 from arrears.engine.contact.gate import NEVER_OPEN, UNKNOWN_COUNTRY, UNKNOWN_ZONE, gate
 from arrears.engine.contact.holds import suspension
-from arrears.engine.contact.rules import ClosedDays, HoldRule, Pack, Rulebook, Window
+from arrears.engine.contact.rules import ClosedDays, HoldRule, Pack, Per, Rulebook, StageGate, Window
 from arrears.engine.contact.verdict import Allow, Defer, Deny, Review, Scope, Verdict
 from arrears.engine.vocabulary import Party
-from tests.builders import NEW_YORK, NOW, a_contact, a_hold, a_hold_rule, a_window, closed_on, facts, rules
+from tests.builders import NEW_YORK, NOW, a_contact, a_hold, a_hold_rule, a_rule, a_window, closed_on, facts, rules
 
 LONDON, LORD_HOWE, LOS_ANGELES = "Europe/London", "Australia/Lord_Howe", "America/Los_Angeles"
 DAYTIME = rules(a_window("08:00", "21:00"))
@@ -217,6 +217,55 @@ def test_the_case_stands_still_until_the_last_hold_ends():
     assert endless is not None
     assert endless.until is None
     assert suspension(Party.FIRST, rulebook, facts(a_hold("CHANNEL_OPTOUT")), now=NOW) is None
+
+
+def test_a_hold_for_another_debt_counts_where_the_rule_is_the_persons():
+    died = a_hold("DECEASED", other_debt=True)
+    of_the_debt, of_the_person = a_hold_rule("DECEASED"), a_hold_rule("DECEASED", id="T-ALL", per=Per.PERSON)
+    assert isinstance(judged(NOW, rules(of_the_debt), facts(died)), Allow)
+    assert judged(NOW, rules(of_the_debt, of_the_person), facts(died)).rules == ("T-ALL",)
+    assert suspension(Party.FIRST, rules(of_the_debt), facts(died), now=NOW) is None
+    assert suspension(Party.FIRST, rules(of_the_person), facts(died), now=NOW) is not None
+
+
+def test_a_hold_rule_is_kept_before_its_time_and_unread_but_not_after_its_end():
+    today = NOW.date()
+    early = a_hold_rule("DECEASED", effective_from=today + timedelta(days=30))
+    unread = a_hold_rule("DECEASED", review_by=today - timedelta(days=30))
+    over = a_hold_rule("DECEASED", effective_to=today - timedelta(days=1))
+    last_day = a_hold_rule("DECEASED", effective_to=today)
+    for rule, denied in ((early, True), (unread, True), (over, False), (last_day, True)):
+        assert isinstance(judged(NOW, rules(rule), facts(a_hold("DECEASED"))), Deny) is denied
+
+
+def test_a_hold_rule_speaks_of_its_own_purposes_and_debts():
+    held = a_hold("DECEASED")
+    of_other_words = rules(a_hold_rule("DECEASED", purposes=frozenset({"statutory_notices"})))
+    assert isinstance(judged(NOW, of_other_words, facts(held)), Allow)
+    assert suspension(Party.FIRST, of_other_words, facts(held), now=NOW) is None
+    of_old_debts = rules(a_hold_rule("DECEASED", more_than_dpd=30))
+    assert isinstance(judged(NOW, of_old_debts, facts(held, days_past_due=30)), Allow)
+    assert isinstance(judged(NOW, of_old_debts, facts(held, days_past_due=31)), Deny)
+    assert isinstance(judged(NOW, of_old_debts, facts(held)), Deny), "what is not known counts as so"
+    of_the_accelerated = rules(a_hold_rule("DECEASED", first_party_once_accelerated=True))
+    assert isinstance(judged(NOW, of_the_accelerated, facts(held, accelerated=False)), Allow)
+    assert isinstance(judged(NOW, of_the_accelerated, facts(held, accelerated=True)), Deny)
+
+
+def test_a_stage_gate_lets_go_of_a_hold_when_every_rule_of_its_kind_has():
+    sixty, ninety = (a_hold_rule("BREATHING_SPACE", id=f"T-{days}", days=days) for days in (60, 90))
+    no_placement = a_rule(
+        StageGate,
+        id="T-GATE",
+        channels=frozenset({ContactChannel.PLACEMENT}),
+        absent_holds=frozenset({"BREATHING_SPACE"}),
+    )
+    old = facts(a_hold("BREATHING_SPACE", days_ago=61))
+    assert isinstance(judged(NOW, rules(sixty, no_placement), old, "placement"), Allow)
+    assert isinstance(judged(NOW, rules(sixty, ninety, no_placement), old, "placement"), Deny)
+    assert isinstance(judged(NOW, rules(no_placement), old, "placement"), Deny), "no rule says when it ends"
+    elsewhere = facts(a_hold("BREATHING_SPACE", other_debt=True))
+    assert isinstance(judged(NOW, rules(sixty, no_placement), elsewhere, "placement"), Allow)
 
 
 # --- what nobody knows -----------------------------------------------------------------------------------------
