@@ -9,13 +9,16 @@ import pytest
 from sqlmodel import select
 
 import models
+from arrears.channels.effect import Absent, Finding, Intent, Outcome, TryAgain
+from arrears.clock import VirtualClock
 from arrears.engine.money import Money, MoneyError
-from arrears.engine.vocabulary import Disposition
+from arrears.engine.vocabulary import ChannelName, Disposition
 from arrears.operations import brakes, steer
-from arrears.operations.advance import record_failure
+from arrears.operations.advance import advance, record_failure
 from arrears.operations.brakes import Budget
 from arrears.operations.calls import CallRefused, record_call
 from arrears.operations.hold import HoldRefused, hold, release
+from arrears.operations.moves import Standstill
 from arrears.operations.pay import PaymentRefused, pay
 from arrears.operations.rehearse import rehearse
 from arrears.operations.services import Services
@@ -280,3 +283,22 @@ def test_four_failures_back_off_and_the_fifth_halts(enrolled: Services) -> None:
     assert until(enrolled, 20).effects == 0
     steer.resume(enrolled, "A-1", who="test", at=at(enrolled))
     assert until(enrolled, 21).effects == 1
+
+
+class NeverNow:
+    """A channel that always says: not now, ask again at once."""
+
+    def perform(self, intent: Intent) -> Outcome:
+        return TryAgain("not now", after=timedelta(0))
+
+    def look_up(self, intent: Intent) -> Finding:
+        return Absent()
+
+
+def test_what_is_put_back_again_and_again_is_not_tried_again_in_the_same_breath(enrolled: Services) -> None:
+    clock = VirtualClock(START + timedelta(days=1, hours=5))
+    channels = {**enrolled.channels, ChannelName.SMS: NeverNow()}
+    rest = advance(replace(enrolled.at(clock), channels=channels), "A-1", who="test").rest
+    assert isinstance(rest, Standstill)
+    assert rest.wall_until is not None
+    assert rest.reason == "not now"

@@ -91,6 +91,7 @@ class Break:
     homes: tuple[str, ...]
     holds: tuple[str, ...] = ("VULNERABLE",)
     days: int = 45
+    accounts: int = 6
     seed: int = 7
 
 
@@ -104,6 +105,9 @@ BREAKS: dict[str, Break] = {
     "open on Sundays": Break("GB", "GB-DAY-POLICY", _set(closed={"weekdays": ["saturday"]}), ("GB",)),
     "a hold on visits only": Break(
         "HOUSE", "HOUSE-HOLD-COMPLAINT_OPEN", _set(blocks=["visit"]), ("DE", "US-TX"), holds=("COMPLAINT_OPEN",)
+    ),
+    "a hold that covers one card only": Break(
+        "HOUSE", "HOUSE-HOLD-VULNERABLE", _set(per="debt"), ("DE",), accounts=21
     ),
     "a third call in the week": Break("US-MA", "MA-FC-CRED-RES", _set(most=3), ("US-MA",), days=30),
     "calls counted by the day and not by the week": Break(
@@ -130,7 +134,7 @@ def test_a_rule_that_is_broken_on_purpose_is_found_by_its_name(name: str, tmp_pa
     _, found = year(
         tmp_path,
         policies,
-        accounts=6,
+        accounts=broken.accounts,
         days=broken.days,
         seed=broken.seed,
         homes=broken.homes,
