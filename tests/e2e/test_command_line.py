@@ -1,4 +1,4 @@
-"""The installed `arrears`, run as a user runs it: what it prints, how it exits, and what it never tells."""
+"""`arrears`, run as a user runs it: what it prints, how it exits, and what it never tells."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,23 +19,11 @@ import pytest
 
 from arrears.settings import ROOT
 from tests.conftest import HEADER, a_row
+from tests.support.warm_commands import Ran, WarmCommands
 
 COMMAND = Path(sys.executable).with_name("arrears")
 NAME, PHONE, STREET = "Ann Example", "15185550101", "1 Main Street"
 PERSONAL = (NAME, PHONE, STREET, "1200.50", "120050", "120.00")
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What a command left behind in the terminal."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 @dataclass
@@ -43,7 +31,8 @@ class Desk:
     """A folder of a user's own, and `arrears` in it."""
 
     folder: Path
-    env: dict[str, str] = field(default_factory=dict)
+    commands: WarmCommands
+    env: dict[str, str] = field(default_factory=dict[str, str])
 
     def environment(self) -> dict[str, str]:
         """The test's own, with nothing in it that `arrears` reads."""
@@ -51,16 +40,9 @@ class Desk:
         return ours | self.env
 
     def run(self, *words: str | Path, **env: str) -> Ran:
-        done = subprocess.run(
-            [COMMAND, *words],
-            cwd=self.folder,
-            env=self.environment() | env,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert "Traceback" not in done.stdout + done.stderr
-        return Ran(done.returncode, done.stdout, done.stderr)
+        ran = self.commands.run([str(word) for word in words], self.folder, self.environment() | env)
+        assert "Traceback" not in ran.out + ran.err
+        return ran
 
     def done(self, *words: str | Path, **env: str) -> Ran:
         """Run what succeeds, with nothing to say about it on stderr."""
@@ -86,15 +68,15 @@ class Desk:
         return self.done("show", account, "--json").json
 
 
-@pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Byte code for all these processes: compiling takes longer than all else they do."""
-    return tmp_path_factory.mktemp("compiled")
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommands]:
+    with WarmCommands(tmp_path_factory.mktemp("commands")) as warm:
+        yield warm
 
 
 @pytest.fixture
-def desk(tmp_path: Path, compiled: Path) -> Desk:
-    return Desk(tmp_path, {"PYTHONPYCACHEPREFIX": str(compiled), "PYTHONDONTWRITEBYTECODE": ""})
+def desk(tmp_path: Path, commands: WarmCommands) -> Desk:
+    return Desk(tmp_path, commands)
 
 
 @pytest.fixture

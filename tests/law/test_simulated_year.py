@@ -106,9 +106,7 @@ BREAKS: dict[str, Break] = {
     "a hold on visits only": Break(
         "HOUSE", "HOUSE-HOLD-COMPLAINT_OPEN", _set(blocks=["visit"]), ("DE", "US-TX"), holds=("COMPLAINT_OPEN",)
     ),
-    "a hold that covers one card only": Break(
-        "HOUSE", "HOUSE-HOLD-VULNERABLE", _set(per="debt"), ("DE",), accounts=21
-    ),
+    "a hold that covers one card only": Break("HOUSE", "HOUSE-HOLD-VULNERABLE", _set(per="debt"), ("DE",), accounts=21),
     "a third call in the week": Break("US-MA", "MA-FC-CRED-RES", _set(most=3), ("US-MA",), days=30),
     "calls counted by the day and not by the week": Break(
         "GB", "GB-FC-POLICY", _set(within={"local_days": 1}), ("GB",), days=30
