@@ -9,7 +9,7 @@ from models.contact import Contact
 from models.event import Event
 from models.hold import Hold
 from models.letter import Letter
-from models.payment import Payment
+from models.life_event import LifeEvent
 from models.placement import Placement, PlacementBatch
 from models.referral import Referral
 from models.state import LedgerState
@@ -17,7 +17,7 @@ from models.step import Step
 from models.types import naming_convention
 
 # Alembic's newest revision; a test keeps it true. Opening a current ledger needs no alembic.
-SCHEMA_VERSION = "0005"
+SCHEMA_VERSION = "0006"
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -31,7 +31,7 @@ __all__ = [
     "Hold",
     "LedgerState",
     "Letter",
-    "Payment",
+    "LifeEvent",
     "Placement",
     "PlacementBatch",
     "Referral",

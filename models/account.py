@@ -9,7 +9,10 @@ from models.types import instant
 
 
 class Account(SQLModel, table=True):
-    """A credit-card account as the lender last told us, less what has been paid since.
+    """A credit-card account as the lender last told us, and what has happened to it since.
+
+    `opening_due` and `opening_balance` are the lender's word at enrolment; `amount_due` and `balance` what they
+    have become by the account's life events.
 
     `holder_id` is the person's: accounts that share it share the counters that law keeps for a person.
     `phones` are E.164; `zones` the IANA zones the holder may be in, the most likely first, `jurisdictions`
@@ -34,6 +37,8 @@ class Account(SQLModel, table=True):
     jurisdictions: list[str] = Field(sa_column=Column(JSON, nullable=False))
     zones: list[str] = Field(sa_column=Column(JSON, nullable=False))
     currency: str = Field(max_length=3)
+    opening_due: int = Field(sa_type=BigInteger)
+    opening_balance: int = Field(sa_type=BigInteger)
     amount_due: int = Field(sa_type=BigInteger)
     balance: int = Field(sa_type=BigInteger)
     minimum_due: int | None = Field(default=None, sa_type=BigInteger)

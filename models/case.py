@@ -12,6 +12,8 @@ from models.types import instant
 class Case(SQLModel, table=True):
     """Where an account stands on its ladder, what is next, and who drives it.
 
+    `began` is the first due date that was missed; `due_date` the oldest one unpaid, from which days past due count.
+
     `next_due_at` counts in ledger time and is None when only an event or a person can move the case;
     `retry_at` counts in wall time and keeps everybody off until then.
     """
@@ -32,6 +34,7 @@ class Case(SQLModel, table=True):
     account_id: str = Field(foreign_key="accounts.id", index=True)
     status: str
     stage: str = "none"
+    began: date
     due_date: date
     ladder: str
     ladder_version: int

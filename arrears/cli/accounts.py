@@ -110,6 +110,9 @@ def show(account: Annotated[str, typer.Argument(metavar="ACCOUNT")], json: Json 
     )
     for hold in document["holds"]:
         say(f"hold {hold['kind']} {hold['channel'] or ''} since {hold['since']} until {hold['until'] or 'released'}")
+    for each in document["arrangements"]:
+        what = f"{each['kind']} {each['reference']} for {each['due_on']}"
+        say(f"{what}: {each['status'].replace('_', ' ')}, {each['paid']} of {each['amount']} paid")
     print_table(
         "",
         ["rung", "#", "status", "due (UTC)", "at (UTC)", "reference", "why"],

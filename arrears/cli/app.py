@@ -9,7 +9,7 @@ import sys
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from arrears.cli import accounts, contacts, drive, ladders, people, rules
+from arrears.cli import accounts, contacts, drive, ladders, money, people, rules
 from arrears.cli.output import note
 from arrears.clock import ClockError
 from arrears.engine.money import MoneyError
@@ -22,8 +22,8 @@ from arrears.operations.consent import ContactRefused
 from arrears.operations.evidence import EvidenceUnusable
 from arrears.operations.explain import NothingToExplain
 from arrears.operations.hold import HoldRefused
+from arrears.operations.inbox import EventRefused
 from arrears.operations.outbox import OutboxUnusable
-from arrears.operations.pay import PaymentRefused
 from arrears.operations.services import UnknownLadder
 from arrears.operations.steer import SteeringRefused
 from arrears.operations.sweep import ClockStandsLater
@@ -36,6 +36,7 @@ _ANTICIPATED = (
     ClockError,
     ClockStandsLater,
     ContactRefused,
+    EventRefused,
     EvidenceUnusable,
     FactsError,
     HoldRefused,
@@ -43,7 +44,6 @@ _ANTICIPATED = (
     MoneyError,
     NothingToExplain,
     OutboxUnusable,
-    PaymentRefused,
     PolicyError,
     PortfolioError,
     SettingsError,
@@ -60,7 +60,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for group in (accounts, drive, people, contacts, rules):
+for group in (accounts, drive, money, people, contacts, rules):
     group.add_to(app)
 app.add_typer(ladders.app, name="ladder")
 app.add_typer(people.calls, name="calls")

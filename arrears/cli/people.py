@@ -1,4 +1,4 @@
-"""What people decide and report: payments, holds, approvals, calls, settlements."""
+"""What people decide and report: holds, approvals, calls, settlements."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from arrears.cli.session import nudge, opened, when, who
 from arrears.engine.vocabulary import Disposition
 from arrears.operations import calls as call_operations
 from arrears.operations import hold as hold_operations
-from arrears.operations import pay as pay_operations
 from arrears.operations import steer
 from arrears.operations.call_queue import open_tasks
 from arrears.operations.review import waiting_for_people
@@ -25,32 +24,8 @@ calls = typer.Typer(help="The call queue.", no_args_is_help=True)
 
 def add_to(app: typer.Typer) -> None:
     """Register this group's commands."""
-    for command in (pay, hold, release, approve, resume, halt, settle, review):
+    for command in (hold, release, approve, resume, halt, settle, review):
         app.command()(command)
-
-
-def pay(
-    account: Account,
-    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="Decimal, in the account's currency.")],
-    reference: Annotated[str, typer.Option("--reference", metavar="REF", help="Posted once per reference.")],
-    at: At = None,
-) -> None:
-    """Post a payment. One that clears what is past due closes the case at once."""
-    moment = when(at)
-    with opened(live=False) as services:
-        posted = pay_operations.pay(
-            services,
-            account,
-            amount,
-            reference=reference,
-            at=instant(services, moment),
-            source="cli",
-            who=who(),
-        )
-        if posted.new:
-            nudge(services, account)
-    said = "posted" if posted.new else "was posted before; nothing changed"
-    say(f"{account}: payment {reference} {said}{'; case closed' if posted.new and posted.closed else ''}")
 
 
 def hold(

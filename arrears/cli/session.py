@@ -11,7 +11,7 @@ import typer
 
 from arrears.cli.output import note
 from arrears.clock import ClockError, parse_instant
-from arrears.ledger.cases import read_case_file
+from arrears.ledger.cases import NoCase, read_case_file
 from arrears.operations.services import Services, open_services
 from arrears.settings import read_settings
 
@@ -47,8 +47,12 @@ def when(text: str | None) -> datetime | None:
 def nudge(services: Services, account_id: str) -> None:
     """Wake the account's timeline if it has one; the sweep makes good what cannot be woken now."""
     with services.ledger.read() as session:
-        if read_case_file(session, account_id).case.flow_run_id is None:
+        try:
+            driven_by = read_case_file(session, account_id).case.flow_run_id
+        except NoCase:
             return
+    if driven_by is None:
+        return
     # Importing Prefect takes seconds; most commands on most ledgers never need it.
     from arrears.orchestration.timelines import PrefectUnreachable, wake
 

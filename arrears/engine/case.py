@@ -41,7 +41,8 @@ class Case:
     """One delinquency episode of one account, as of the moment it was read.
 
     `zone` is the account's first plausible IANA zone: days past due and preferred local times count
-    there. `limitation_ends` is the first day on which the claim is time-barred.
+    there. `limitation_ends` is the first day on which the claim is time-barred. `broken_at`: when the last
+    promise or plan broke, if nothing was agreed upon since.
     """
 
     account_id: str
@@ -56,4 +57,5 @@ class Case:
     halted_why: str = ""
     outcome: str = ""
     last_payment_at: datetime | None = None
+    broken_at: datetime | None = None
     limitation_ends: date | None = None

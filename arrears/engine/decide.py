@@ -115,6 +115,7 @@ def decide(case: Case, ladder: Ladder, *, now: datetime) -> Decision:
 
     climbs, last_contact = _climbs(case, ladder)
     dues = [_due_at(rung, climbs, case) for rung in ladder.rungs]
+    resumes = _resume(ladder, climbs, case, dues)
     spaced = last_contact + timedelta(hours=ladder.hours_between_contacts) if last_contact else _LONG_AGO
 
     best: tuple[datetime, datetime, int] | None = None
@@ -126,6 +127,8 @@ def decide(case: Case, ladder: Ladder, *, now: datetime) -> Decision:
             continue
         due = dues[place]
         attempt = climb.open.attempt if climb.open else climb.attempts + 1
+        if place < resumes and not climb.attempts and not rung.gives:
+            return Skip(rung, attempt, due or now, f"passed over for {ladder.terms.after_broken}: a promise was broken")
         if rung.until_dpd is not None and (today - case.due_date).days >= rung.until_dpd:
             if climb.attempts and not climb.open:
                 continue
@@ -212,6 +215,19 @@ def _due_at(rung: Rung, climbs: dict[str, _Climb], case: Case) -> datetime | Non
     if before.done_at is None:
         return None
     return days_later(before.done_at, rung.due.days, rung.due.at, case.zone)
+
+
+def _resume(ladder: Ladder, climbs: dict[str, _Climb], case: Case, dues: list[datetime | None]) -> int:
+    """The place of the rung to go on with after a broken promise, due at once; 0 when there is none."""
+    if case.broken_at is None or not ladder.terms.after_broken:
+        return 0
+    rung = ladder.by_name[ladder.terms.after_broken]
+    place = ladder.rungs.index(rung)
+    if not climbs.get(rung.name, _UNTOUCHED).attempts:
+        at_once = at_local(local_date(case.broken_at, case.zone), rung.due.at, case.zone)
+        due = dues[place]
+        dues[place] = min(due, at_once) if due is not None else at_once
+    return place
 
 
 def _why_not_due(rung: Rung) -> str:

@@ -126,6 +126,27 @@ class Rung:
     threatens_suit: bool = False
 
 
+class Leftover(StrEnum):
+    """What becomes of fees and interest when everything else is paid: a person decides, or they are waived."""
+
+    ASK = "ask"
+    WAIVE = "waive"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What promises and plans are worth. While one is open nothing goes out.
+
+    `grace_days` after its day it is judged; further away than `furthest_days` none is taken. `after_broken`:
+    the rung to go on with when one is broken, at once; empty: where the ladder stood.
+    """
+
+    grace_days: int = 2
+    furthest_days: int = 45
+    after_broken: str = ""
+    leftover_charges: Leftover = Leftover.ASK
+
+
 @dataclass(frozen=True)
 class Ladder:
     """A named, versioned policy of rungs in order; `hours_between_contacts` holds across channels."""
@@ -135,6 +156,7 @@ class Ladder:
     hours_between_contacts: int
     rungs: tuple[Rung, ...]
     description: str = ""
+    terms: Terms = Terms()
 
     @cached_property
     def by_name(self) -> Mapping[str, Rung]:

@@ -12,8 +12,11 @@ from sqlmodel import Session, col, desc, or_, select
 import models
 from arrears.engine.case import Case, Step, Suspension
 from arrears.engine.contact.facts import ContactChannel, Facts, Hold
+from arrears.engine.life.books import Books, reckon
+from arrears.engine.life.events import LifeEvent, Payment, Reversal
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import CaseStatus, ChannelName, Disposition, Party, StepStatus
+from arrears.ledger.life import opening_of, to_event
 
 
 class UnknownAccount(LookupError):
@@ -43,13 +46,19 @@ class CaseFile:
     approvals: dict[str, models.Approval]
     holds: list[models.Hold]
     holds_elsewhere: list[models.Hold]
-    payments: list[models.Payment]
+    life: list[LifeEvent]
+
+    def books(self, *, waive_residue: bool = False) -> Books:
+        """What the account owes, by everything that has happened to it."""
+        return reckon(opening_of(self.account), self.life, zone=self.zone, waive_residue=waive_residue)
 
     @property
     def last_payment_at(self) -> datetime | None:
         """The last payment we know of: posted here, or reported by the lender when the account came in."""
-        if self.payments:
-            return max(payment.paid_at for payment in self.payments)
+        taken_back = {event.of for event in self.life if isinstance(event, Reversal) and event.amount is None}
+        kept = [e.at for e in self.life if isinstance(e, Payment) and e.key not in taken_back]
+        if kept:
+            return max(kept)
         paid_on = self.account.last_payment_on
         return datetime.combine(paid_on, time(0), tzinfo=UTC) if paid_on else None
 
@@ -68,7 +77,9 @@ class CaseFile:
         """The row of one attempt, if it exists."""
         return next((s for s in self.steps if s.rung == rung and s.attempt == attempt), None)
 
-    def snapshot(self, *, suspension: Suspension | None, limitation_ends: date | None) -> Case:
+    def snapshot(
+        self, *, suspension: Suspension | None, limitation_ends: date | None, broken_at: datetime | None
+    ) -> Case:
         """What `decide` sees."""
         account, case = self.account, self.case
         status = CaseStatus(case.status)
@@ -86,6 +97,7 @@ class CaseFile:
             halted_why=case.halted_why,
             outcome=case.outcome,
             last_payment_at=self.last_payment_at,
+            broken_at=broken_at,
             limitation_ends=limitation_ends,
         )
 
@@ -137,7 +149,7 @@ _PERSON_LOCKED = (
     .order_by(col(models.Case.account_id), col(models.Case.id))
     .with_for_update()
 )
-_PAYMENTS = select(models.Payment).where(models.Payment.account_id == _ACCOUNT_ID)
+_LIFE = select(models.LifeEvent).where(models.LifeEvent.account_id == _ACCOUNT_ID)
 
 
 def read_case_file(session: Session, account_id: str, *, lock: bool = False) -> CaseFile:
@@ -145,21 +157,25 @@ def read_case_file(session: Session, account_id: str, *, lock: bool = False) -> 
 
     Raises UnknownAccount, or NoCase for an account that never was past due.
     """
-    of_account = {"account_id": account_id}
-    found = session.exec(_CASE_LOCKED if lock else _CASE, params=of_account).first()
+    found = session.exec(_CASE_LOCKED if lock else _CASE, params={"account_id": account_id}).first()
     if found is None:
         raise UnknownAccount(account_id) if session.get(models.Account, account_id) is None else NoCase(account_id)
     case, account = found
-    of_case = {"case_id": case.id}
+    return file_of(session, account, case)
+
+
+def file_of(session: Session, account: models.Account, case: models.Case) -> CaseFile:
+    """What is known of this very case, which the caller has locked if it means to change it."""
+    of_account, of_case = {"account_id": account.id}, {"case_id": case.id}
     holds = session.exec(_HOLDS, params={"holder_id": account.holder_id, "numbers": account.phones}).all()
     return CaseFile(
         account=account,
         case=case,
         steps=list(session.exec(_STEPS, params=of_case)),
         approvals={approval.rung: approval for approval in session.exec(_APPROVALS, params=of_case)},
-        holds=[hold for hold in holds if hold.account_id == account_id],
-        holds_elsewhere=[hold for hold in holds if hold.account_id != account_id],
-        payments=list(session.exec(_PAYMENTS, params=of_account)),
+        holds=[hold for hold in holds if hold.account_id == account.id],
+        holds_elsewhere=[hold for hold in holds if hold.account_id != account.id],
+        life=[to_event(row) for row in session.exec(_LIFE, params=of_account)],
     )
 
 

@@ -18,13 +18,17 @@ def log_event(
     at: datetime,
     wall: datetime,
     case: models.Case | None = None,
+    account_id: str | None = None,
     why: str = "",
     data: dict[str, Any] | None = None,
 ) -> None:
-    """Record that `who` did `what`. `data` holds ids and codes, never a name, number or balance."""
+    """Record that `who` did `what` about a case, or an account that has none.
+
+    `data` holds ids and codes, never a name, number or balance.
+    """
     session.add(
         models.Event(
-            account_id=case.account_id if case else None,
+            account_id=case.account_id if case else account_id,
             case_id=case.id if case else None,
             at=at,
             wall=wall,

@@ -127,6 +127,7 @@ def _open(
     case = models.Case(
         account_id=row.account_id,
         status=CaseStatus.DELINQUENT,
+        began=row.due_date,
         due_date=row.due_date,
         ladder=ladder.name,
         ladder_version=ladder.version,
@@ -171,6 +172,8 @@ def _account(row: PortfolioRow, portfolio: str, creditor: str, at: datetime) -> 
         zones=list(row.zones),
         jurisdictions=list(row.jurisdictions),
         currency=row.balance.currency,
+        opening_due=row.amount_due.amount,
+        opening_balance=row.balance.amount,
         amount_due=row.amount_due.amount,
         balance=row.balance.amount,
         minimum_due=_minor(row.minimum_due),

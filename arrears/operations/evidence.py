@@ -34,6 +34,7 @@ Evidence on account {account}, put together {now} by arrears.
   texts/            each text exactly as it was sent
   calls/            the script of each call; calls.csv has their outcomes
   letters/          each letter exactly as it was sent
+  life-events.csv   what happened outside: payments, reversals, charges, promises, plans, each as it was recorded
   payments.csv, holds.csv, consents.csv, contacts.csv
   rules.json        the version of the rules, with what each rule that decided says and where it is written
   index.json        every file with its size and SHA-256
@@ -77,10 +78,12 @@ def gather(services: Services, account_id: str, *, now: datetime) -> tuple[dict[
         if account is None:
             raise UnknownAccount(account_id)
         steps = _rows(session, models.Step, account_id, models.Step.id)
+        life = _rows(session, models.LifeEvent, account_id, models.LifeEvent.happened_at)
         members = {
             "account.json": _json(show(services, account_id)),
             "chronology.csv": _events(_rows(session, models.Event, account_id, models.Event.id)),
-            "payments.csv": _payments(_rows(session, models.Payment, account_id, models.Payment.paid_at)),
+            "payments.csv": _payments(life, account.currency),
+            "life-events.csv": _life(life),
             "holds.csv": _holds(session, account),
             "consents.csv": _table(
                 ("channel", "at", "evidence", "recorded_by", "withdrawn_at", "withdrawn_how"),
@@ -169,20 +172,41 @@ def _events(rows: list[models.Event]) -> bytes:
     )
 
 
-def _payments(rows: list[models.Payment]) -> bytes:
+def _life(rows: list[models.LifeEvent]) -> bytes:
+    columns = ("happened_at", "received_at", "kind", "source", "reference", "data", "via", "recorded_by")
+    return csv_bytes(
+        columns,
+        (
+            [
+                iso(r.happened_at),
+                iso(r.received_at),
+                r.kind,
+                r.source,
+                text_cell(r.external_id),
+                text_cell(json.dumps(r.data)),
+                text_cell(r.via),
+                text_cell(r.recorded_by),
+            ]
+            for r in rows
+        ),
+    )
+
+
+def _payments(rows: list[models.LifeEvent], currency: str) -> bytes:
     columns = ("paid_at", "received_at", "reference", "amount", "currency", "source")
     return csv_bytes(
         columns,
         (
             [
-                iso(r.paid_at),
+                iso(r.happened_at),
                 iso(r.received_at),
-                text_cell(r.reference),
-                Money(r.amount, r.currency).decimal_text(),
-                r.currency,
-                text_cell(r.source),
+                text_cell(r.external_id),
+                Money(r.data["amount"], currency).decimal_text(),
+                currency,
+                text_cell(r.via),
             ]
             for r in rows
+            if r.kind == "payment"
         ),
     )
 

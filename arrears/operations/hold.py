@@ -9,13 +9,14 @@ from sqlmodel import Session
 
 import models
 from arrears.engine.contact.facts import ContactChannel, Proposal
-from arrears.engine.contact.holds import blocking_holds, suspension
+from arrears.engine.contact.holds import blocking_holds
 from arrears.engine.contact.rules import HOUSE
 from arrears.engine.vocabulary import CaseStatus, StepStatus
 from arrears.ledger.cases import CaseFile, lock_person, read_case_file
 from arrears.ledger.events import log_event
 from arrears.operations.call_queue import cancel_open_tasks
 from arrears.operations.services import Services
+from arrears.operations.standstill import standstill
 from arrears.operations.wake import make_due
 from arrears.policies.hold_kinds import HoldKind
 
@@ -126,9 +127,9 @@ def lift(session: Session, file: CaseFile, rows: Sequence[models.Hold], *, at: d
 
 
 def say_whether_held(services: Services, file: CaseFile, *, at: datetime) -> None:
-    """Let the status of an open case say at once what its holds mean at `at`; what is next is decided later."""
+    """Let the status of an open case say at once whether it stands still at `at`; what is next is decided later."""
     case = file.case
-    stands_still = suspension(file.actor, services.rulebook, file.facts(), now=at)
+    stands_still = standstill(services, file, now=at)
     case.status = CaseStatus.HELD if stands_still else CaseStatus.DELINQUENT
     case.next_reason = f"held: {stands_still.reason}" if stands_still else "to be decided"
 
@@ -152,9 +153,11 @@ def _withdraw_calls(services: Services, session: Session, file: CaseFile, *, at:
     """Nobody is called who may not be any more; an attempt that nobody made is no attempt."""
     call = Proposal(ContactChannel.CALL, file.actor)
     held = blocking_holds(call, services.rulebook, file.facts(), now=at)
-    if not held:
+    stands_still = standstill(services, file, now=at)
+    if not held and stands_still is None:
         return
-    why = f"withdrawn before anybody called: {', '.join(dict.fromkeys(hold.kind for hold, _ in held))}"
+    because = ", ".join(dict.fromkeys(hold.kind for hold, _ in held)) or (stands_still.reason if stands_still else "")
+    why = f"withdrawn before anybody called: {because}"
     for task in cancel_open_tasks(session, file.account.id, at=at):
         step = file.step(task.rung, task.attempt)
         if step is not None and step.status == StepStatus.DONE:

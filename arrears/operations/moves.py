@@ -16,7 +16,6 @@ from arrears.channels.effect import Intent
 from arrears.clock import iso
 from arrears.engine.contact.facts import Facts
 from arrears.engine.contact.gate import gate
-from arrears.engine.contact.holds import suspension
 from arrears.engine.contact.spread import spread_out
 from arrears.engine.contact.verdict import Allow, Defer, Deny, Review, Scope
 from arrears.engine.decide import Close, Perform, Skip, Wait, decide
@@ -31,6 +30,7 @@ from arrears.operations.close import close_case
 from arrears.operations.facts import gate_facts, ladder_of, proposal_of
 from arrears.operations.prepare import CannotPrepare, prepare
 from arrears.operations.services import Services
+from arrears.operations.standstill import broken_at, standstill
 from arrears.operations.verdicts import recorded
 
 # How long a brake keeps a timeline from looking again, in wall time.
@@ -159,7 +159,8 @@ class _Desk:
 
     def _snapshot(self, now: datetime):
         return self.file.snapshot(
-            suspension=suspension(self.file.actor, self.services.rulebook, self.file.facts(), now=now),
+            suspension=standstill(self.services, self.file, now=now),
+            broken_at=broken_at(self.services, self.file, now=now),
             limitation_ends=self.services.limitation_ends(self.file),
         )
 

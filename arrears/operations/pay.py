@@ -1,25 +1,34 @@
-"""Post a payment: once per reference, with its consequences, in one transaction."""
+"""Money in and back, charges and corrections: each once per reference, with its consequences, in one transaction."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
-from sqlmodel import Session
+from sqlmodel import select
 
 import models
 from arrears.clock import iso
+from arrears.engine.life.events import Adjustment, Charge, LifeEvent, Payment, Residue, Reversal
 from arrears.engine.money import Money
-from arrears.engine.vocabulary import CaseStatus
-from arrears.ledger.cases import CaseFile, read_case_file
-from arrears.ledger.events import log_event
-from arrears.operations.call_queue import cancel_open_tasks
-from arrears.operations.close import close_case
-from arrears.operations.services import Services
-from arrears.operations.wake import make_due
+from arrears.ledger.cases import UnknownAccount, read_case_file
+from arrears.ledger.life import key_of
+from arrears.operations.inbox import EventRefused, receive
+from arrears.operations.services import Services, instant
+
+# The registers in which these are kept; within one, a reference comes once.
+PAYMENTS, REVERSALS, CHARGES, ADJUSTMENTS, LEFTOVERS = "payments", "reversals", "charges", "adjustments", "leftovers"
 
 
-class PaymentRefused(Exception):
+class ChargeKind(StrEnum):
+    """What may be charged."""
+
+    FEE = "fee"
+    INTEREST = "interest"
+
+
+class PaymentRefused(EventRefused):
     """The payment was not posted; the message says why."""
 
 
@@ -36,51 +45,117 @@ class Posted:
 def pay(
     services: Services, account_id: str, amount: Money | str, *, reference: str, at: datetime, source: str, who: str
 ) -> Posted:
-    """Post `amount` (text is read in the account's currency), received at `at`.
+    """Post `amount` (text is read in the account's currency), received by the lender at `at`.
 
-    The past-due amount and the balance shrink by it, each at most to zero for the former; when nothing is
-    past due any more the case closes at once. Raises UnknownAccount, MoneyError and PaymentRefused.
+    It lowers the balance and covers the oldest amount due first; when nothing that was missed is unpaid any
+    more the case closes at once. Raises UnknownAccount, MoneyError and EventRefused.
     """
-    wall = services.clock.wall()
-    with services.ledger.write() as session:
-        file = read_case_file(session, account_id, lock=True)
-        account = file.account
-        money = Money.parse(amount, account.currency) if isinstance(amount, str) else amount
-        if money.currency != account.currency:
-            raise PaymentRefused(f"account {account_id} is kept in {account.currency}, not {money.currency}")
-        if money.amount <= 0:
-            raise PaymentRefused("the amount of a payment must be above zero")
-        if not reference.strip():
-            raise PaymentRefused("a payment needs a reference")
-        before = session.get(models.Payment, reference)
-        if before is not None:
-            if (before.account_id, before.amount) != (account_id, money.amount):
-                raise PaymentRefused(f"reference {reference!r} was already used for another payment")
-            return Posted(account_id, reference, new=False, closed=file.case.status == CaseStatus.CLOSED)
-        payment = models.Payment(
-            reference=reference,
-            account_id=account_id,
-            amount=money.amount,
-            currency=money.currency,
-            paid_at=at,
-            received_at=at,
-            source=source,
-        )
-        session.add(payment)
-        file.payments.append(payment)
-        account.amount_due = max(account.amount_due - money.amount, 0)
-        account.balance -= money.amount
-        session.add(account)
-        data = {"reference": reference, "paid_at": iso(at)}
-        log_event(session, "payment", who=who, at=at, wall=wall, case=file.case, why=source, data=data)
-        _consequences(session, file, at=at, wall=wall, who=who)
-        return Posted(account_id, reference, new=True, closed=file.case.status == CaseStatus.CLOSED)
+    money = in_currency(services, account_id, amount, what="payment")
+    if not reference.strip():
+        raise PaymentRefused("a payment needs a reference")
+    event = Payment(key=key_of(PAYMENTS, reference), at=at, amount=money.amount)
+    return post(services, account_id, event, register=PAYMENTS, reference=reference, source=source, who=who)
 
 
-def _consequences(session: Session, file: CaseFile, *, at: datetime, wall: datetime, who: str) -> None:
-    if file.account.amount_due <= 0:
-        outcome = "paid" if file.account.balance <= 0 else "cured"
-        close_case(session, file, outcome, who=who, at=at, wall=wall)
-        # The case may have been closed before, by a referral, with a call still in the queue.
-        cancel_open_tasks(session, file.account.id, at=at)
-    make_due(session, file.case, at=at)
+def reverse(
+    services: Services,
+    account_id: str,
+    of: str,
+    *,
+    amount: Money | str | None,
+    reference: str,
+    at: datetime,
+    source: str,
+    who: str,
+) -> Posted:
+    """Take the payment with reference `of` back, or `amount` of it: returned unpaid, charged back.
+
+    What it paid is owed again, since when it was; a case it closed goes on where it was. One whose payment
+    is not known yet waits for it. Raises UnknownAccount, MoneyError and EventRefused.
+    """
+    money = None if amount is None else in_currency(services, account_id, amount, what="reversal")
+    key, of_key = key_of(REVERSALS, reference), key_of(PAYMENTS, of)
+    with services.ledger.read() as session:
+        paid = session.exec(
+            select(models.LifeEvent).where(models.LifeEvent.source == PAYMENTS, models.LifeEvent.external_id == of)
+        ).first()
+    if paid is not None and paid.account_id != account_id:
+        raise PaymentRefused(f"payment {of!r} was made to another account")
+    event = Reversal(key=key, at=at, of=of_key, amount=money.amount if money else None)
+    return post(services, account_id, event, register=REVERSALS, reference=reference, source=source, who=who)
+
+
+def charge(
+    services: Services,
+    account_id: str,
+    kind: ChargeKind,
+    amount: Money | str,
+    *,
+    reference: str,
+    at: datetime,
+    source: str,
+    who: str,
+) -> Posted:
+    """Add a fee or interest, owed at once while the account is behind. Raises as `pay` does."""
+    money = in_currency(services, account_id, amount, what="charge")
+    event = Charge(key=key_of(CHARGES, reference), at=at, kind=str(kind), amount=money.amount)
+    return post(services, account_id, event, register=CHARGES, reference=reference, source=source, who=who)
+
+
+def adjust(
+    services: Services, account_id: str, amount: Money | str, *, reference: str, at: datetime, source: str, who: str
+) -> Posted:
+    """Correct what is owed by `amount`: below zero it is less, as if paid. Raises as `pay` does."""
+    money = in_currency(services, account_id, amount, what="correction", signed=True)
+    event = Adjustment(key=key_of(ADJUSTMENTS, reference), at=at, amount=money.amount)
+    return post(services, account_id, event, register=ADJUSTMENTS, reference=reference, source=source, who=who)
+
+
+def leftover(services: Services, account_id: str, *, waive: bool, at: datetime, who: str) -> Posted:
+    """Decide about fees and interest left when everything else is paid: waive them, or go on for them.
+
+    Raises UnknownAccount, and PaymentRefused when nothing of the kind waits.
+    """
+    with services.ledger.read() as session:
+        if session.get(models.Account, account_id) is None:
+            raise UnknownAccount(account_id)
+        file = read_case_file(session, account_id)
+    if not file.books().residue:
+        raise PaymentRefused(f"account {account_id} has no charges left over to decide about")
+    reference = f"{account_id}/{iso(at)}"
+    event = Residue(key=key_of(LEFTOVERS, reference), at=at, waive=waive)
+    return post(services, account_id, event, register=LEFTOVERS, reference=reference, source="decision", who=who)
+
+
+def post(
+    services: Services, account_id: str, event: LifeEvent, *, register: str, reference: str, source: str, who: str
+) -> Posted:
+    """Take the event in as of where the ledger's time stands, or of when it happens if that is later."""
+    receipt = receive(
+        services,
+        account_id,
+        event,
+        source=register,
+        external_id=reference,
+        received_at=max(event.at, instant(services, None)),
+        via=source,
+        who=who,
+    )
+    return Posted(account_id, reference, receipt.new, receipt.closed)
+
+
+def in_currency(services: Services, account_id: str, amount: Money | str, *, what: str, signed: bool = False) -> Money:
+    """The amount in the account's currency, above zero unless `signed`.
+
+    Raises UnknownAccount, MoneyError and PaymentRefused.
+    """
+    with services.ledger.read() as session:
+        account = session.get(models.Account, account_id)
+    if account is None:
+        raise UnknownAccount(account_id)
+    money = Money.parse(amount, account.currency) if isinstance(amount, str) else amount
+    if money.currency != account.currency:
+        raise PaymentRefused(f"account {account_id} is kept in {account.currency}, not {money.currency}")
+    if money.amount == 0 or (money.amount < 0 and not signed):
+        raise PaymentRefused(f"the amount of a {what} must {'not be' if signed else 'be above'} zero")
+    return money

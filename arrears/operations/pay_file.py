@@ -8,7 +8,8 @@ from pathlib import Path
 from arrears.intake.payments import read_payments
 from arrears.intake.rows import RejectedRow, write_rejected
 from arrears.ledger.cases import UnknownAccount
-from arrears.operations.pay import PaymentRefused, pay
+from arrears.operations.inbox import EventRefused
+from arrears.operations.pay import pay
 from arrears.operations.services import Services
 
 
@@ -47,7 +48,7 @@ def post_payment_file(services: Services, path: Path, *, who: str, dry_run: bool
                 source=path.name,
                 who=who,
             )
-        except (UnknownAccount, PaymentRefused) as error:
+        except (UnknownAccount, EventRefused) as error:
             result.rejected.append(RejectedRow(row.line, row.account_id, str(error.args[0]), row.raw))
             continue
         if posted.new:

@@ -24,7 +24,7 @@ from arrears.channels.effect import (
     Unprovable,
 )
 from arrears.engine.contact.facts import Proposal, contact_channel
-from arrears.engine.contact.holds import blocking_holds, suspension
+from arrears.engine.contact.holds import blocking_holds
 from arrears.engine.vocabulary import CaseStatus, ChannelName, Stage, StepStatus
 from arrears.ledger.cases import CaseFile, read_case_file
 from arrears.ledger.events import log_event
@@ -32,6 +32,7 @@ from arrears.ledger.owner import this_process
 from arrears.operations.brakes import stopped_why
 from arrears.operations.close import drop_calls_if_paid
 from arrears.operations.services import Services
+from arrears.operations.standstill import standstill
 
 _LONGEST_BACKOFF = timedelta(hours=1)
 _FIRST_BACKOFF = timedelta(seconds=2)
@@ -54,18 +55,26 @@ def reconcile(services: Services, intent: Intent, channel: ChannelName, *, who: 
     return _settle(services, intent, finding, who=who)
 
 
+# Life events after which a case may stand still though something is due.
+_MAY_PAUSE = ("promise", "plan", "charge")
 # What can withdraw an intent, in one small query: it is asked before every effect.
 _STANDING = (
     select(
         models.Step,
         models.Case.status,
         models.Account.amount_due,
-        exists().where(
-            or_(
-                col(models.Hold.holder_id) == col(models.Account.holder_id),
-                (col(models.Hold.number) == col(models.Step.number)) & (col(models.Step.number) != ""),
+        or_(
+            exists().where(
+                or_(
+                    col(models.Hold.holder_id) == col(models.Account.holder_id),
+                    (col(models.Hold.number) == col(models.Step.number)) & (col(models.Step.number) != ""),
+                ),
+                col(models.Hold.released_at).is_(None),
             ),
-            col(models.Hold.released_at).is_(None),
+            exists().where(
+                col(models.LifeEvent.account_id) == col(models.Step.account_id),
+                col(models.LifeEvent.kind).in_(_MAY_PAUSE),
+            ),
         ),
     )
     .join(models.Case, col(models.Case.id) == col(models.Step.case_id))
@@ -82,7 +91,7 @@ def _withdrawn(services: Services, intent: Intent) -> Declined | TryAgain | Step
     wall = services.clock.wall()
     with services.ledger.read() as session:
         row = session.exec(_STANDING, params={"reference": intent.reference}).one()
-        step, case_status, amount_due, has_holds = row
+        step, case_status, amount_due, may_stand_still = row
         ours = step.status == StepStatus.INTENDED and step.owner == this_process()
         if not ours or step.intended_wall != intent.wall or step.lease_until is None or step.lease_until <= wall:
             return StepStatus(step.status)
@@ -90,9 +99,9 @@ def _withdrawn(services: Services, intent: Intent) -> Declined | TryAgain | Step
             return Declined("paid", "paid before it went out")
         if case_status in (CaseStatus.HALTED, CaseStatus.CLOSED):
             return Declined(case_status, f"case {case_status} before it went out")
-        if has_holds:
+        if may_stand_still:
             file = read_case_file(session, intent.account_id)
-            held = suspension(file.actor, services.rulebook, file.facts(), now=services.clock.now())
+            held = standstill(services, file, now=services.clock.now())
             if held is not None:
                 return TryAgain(f"held before it went out: {held.reason}", after=timedelta(0))
             proposal = Proposal(contact_channel(ChannelName(step.channel)), file.actor, _purpose(step))

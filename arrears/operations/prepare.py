@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -20,6 +21,7 @@ from arrears.engine.vocabulary import ChannelName, StepStatus
 from arrears.ledger.cases import CaseFile
 from arrears.operations.facts import proposal_of
 from arrears.operations.services import TEMPLATE_KINDS, Services
+from arrears.operations.standstill import books_of
 from arrears.rendering.catalog import TemplateError
 from arrears.rendering.context import Address, ChronologyLine, ContactContext, StatementLine
 
@@ -131,7 +133,7 @@ def _referral(services: Services, file: CaseFile, rung: Rung, context: ContactCo
     done = [s for s in file.steps if s.status == StepStatus.DONE]
     payload = services.legal.prepare(
         context,
-        statement=_statement(file),
+        statement=_statement(services, file),
         chronology=[_chronology(s) for s in file.steps if s.status != StepStatus.PLANNED],
         letters=[(s.rung, s.payload["path"]) for s in done if ChannelName(s.channel) is ChannelName.LETTER],
         approved_by=approval.approved_by if approval else "",
@@ -141,15 +143,29 @@ def _referral(services: Services, file: CaseFile, rung: Rung, context: ContactCo
     return {**payload, "case_id": file.case.id, "approved_by": approval.approved_by if approval else ""}
 
 
-def _statement(file: CaseFile) -> list[StatementLine]:
-    """What was owed when the account came in, less each payment since: adds up to the balance claimed."""
-    currency = file.account.currency
-    paid = sum(payment.amount for payment in file.payments)
-    opening = StatementLine(file.case.due_date, "Balance past due", Money(file.account.balance + paid, currency))
-    payments = sorted(file.payments, key=lambda payment: (payment.paid_at, payment.reference))
+_ENTRIES: Mapping[str, str] = {
+    "payment": "Payment {}",
+    "reversal": "Payment taken back {}",
+    "fee": "Fee {}",
+    "interest": "Interest {}",
+    "adjustment": "Correction {}",
+    "billed": "New statement {}",
+    "waived": "Charges waived",
+}
+
+
+def _statement(services: Services, file: CaseFile) -> list[StatementLine]:
+    """What was owed when the account came in, and every change since: adds up to the balance claimed."""
+    account = file.account
+    opening = StatementLine(account.due_date, "Balance past due", Money(account.opening_balance, account.currency))
     return [
         opening,
-        *(StatementLine(p.paid_at.date(), f"Payment {p.reference}", Money(-p.amount, currency)) for p in payments),
+        *(
+            StatementLine(
+                entry.at.date(), _ENTRIES[entry.what].format(entry.reference), Money(entry.change, account.currency)
+            )
+            for entry in books_of(services, file).entries
+        ),
     ]
 
 

@@ -9,6 +9,7 @@ from sqlmodel import col, select
 import models
 from arrears.engine.vocabulary import CaseStatus, StepStatus
 from arrears.operations.services import Services
+from arrears.operations.standstill import LEFTOVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,12 @@ def waiting_for_people(services: Services, *, limit: int = 200) -> list[Waiting]
             .order_by(col(models.Case.id))
             .limit(limit)
         ).all()
+        leftovers = session.exec(
+            select(models.Case)
+            .where(models.Case.status == CaseStatus.HELD, col(models.Case.next_reason).contains(LEFTOVER))
+            .order_by(col(models.Case.id))
+            .limit(limit)
+        ).all()
         stuck = session.exec(
             select(models.Case)
             .where(
@@ -60,6 +67,7 @@ def waiting_for_people(services: Services, *, limit: int = 200) -> list[Waiting]
         ),
         *(Waiting(s.account_id, s.rung, s.reason, f"arrears approve {s.account_id} {s.rung}") for s in review),
         *(Waiting(c.account_id, "", f"halted: {c.halted_why}", f"arrears resume {c.account_id}") for c in halted),
+        *(Waiting(c.account_id, "", LEFTOVER, f"arrears leftover {c.account_id} --keep|--waive") for c in leftovers),
         *(
             Waiting(c.account_id, c.next_rung or "", c.next_reason, f"arrears show {c.account_id}")
             for c in stuck

@@ -16,6 +16,7 @@ from arrears.engine.money import Money
 from arrears.engine.vocabulary import CaseStatus, Stage
 from arrears.ledger.cases import hold_fact, read_case_file
 from arrears.operations.services import Services, ledger_clock
+from arrears.operations.standstill import arranged
 
 
 def show(services: Services, account_id: str) -> dict[str, Any]:
@@ -53,6 +54,17 @@ def show(services: Services, account_id: str) -> dict[str, Any]:
                 }
                 for hold in (*file.holds, *file.holds_elsewhere)
                 if standing(hold_fact(hold, other_debt=hold.account_id != account.id), book, facts, now)
+            ],
+            "arrangements": [
+                {
+                    "reference": each.key.partition(":")[2],
+                    "kind": each.kind,
+                    "status": each.status,
+                    "amount": Money(each.amount, account.currency).decimal_text(),
+                    "paid": Money(each.paid, account.currency).decimal_text(),
+                    "due_on": each.due_on.isoformat(),
+                }
+                for each in arranged(services, file, now=now)
             ],
             "steps": [_step(step) for step in file.steps],
             "milestones": [
@@ -98,6 +110,7 @@ def _current(account: models.Account, now: datetime) -> dict[str, Any]:
         "days_past_due": min(days_past_due(account.due_date, now, zone), 0),
         **money,
         "holds": [],
+        "arrangements": [],
         "steps": [],
         "milestones": [],
         "next": None,

@@ -18,9 +18,11 @@ from arrears.engine.ladder import (
     DaysPastDue,
     Due,
     Late,
+    Leftover,
     NotTimeBarred,
     Requirement,
     Rung,
+    Terms,
     UnreachedCalls,
 )
 from arrears.engine.money import Money, MoneyError
@@ -144,6 +146,19 @@ def _money(currency: str, amount: object) -> Money:
 
 def _wrong_amount(currency: str, message: str) -> PydanticCustomError:
     return wrong_block(f"balance_at_least.{currency}: {message}")
+
+
+class TermsRow(Row):
+    """What promises and plans are worth; every key may be left out."""
+
+    grace_days: Annotated[int, Field(ge=0, le=30)] = 2
+    furthest_days: Annotated[int, Field(ge=1, le=365)] = 45
+    after_broken: Name | None = None
+    leftover_charges: Annotated[Leftover, one_of(Leftover, "word for charges left over")] = Leftover.ASK
+
+    def terms(self) -> Terms:
+        """The engine's shape."""
+        return Terms(self.grace_days, self.furthest_days, self.after_broken or "", self.leftover_charges)
 
 
 class RungRow(Row):

@@ -13,7 +13,7 @@ from arrears.engine.ladder import Ladder
 from arrears.policies.check import Row, check
 from arrears.policies.document import Document, Place
 from arrears.policies.fields import Name
-from arrears.policies.ladder_rows import RungRow
+from arrears.policies.ladder_rows import RungRow, TermsRow
 from arrears.policies.problems import PolicyError, Problem
 from arrears.policies.source import read_document
 
@@ -26,6 +26,7 @@ class LadderRow(Row):
     hours_between_contacts: Annotated[int, Field(ge=0, le=720)]
     rungs: Annotated[list[object], Field(min_length=1)]
     description: str = ""
+    terms: TermsRow = TermsRow()
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ def load_ladder(path: Path) -> Ladder:
     head = check(document, (), LadderRow)
     rows = [(place, check(document, place, RungRow)) for place in document.blocks("rungs")]
     _check_order(document, [(place, row) for place, row in rows if row is not None])
+    if head is not None and head.terms.after_broken not in (None, *(name for _, name in _names(document))):
+        document.report(("terms", "after_broken"), f"{head.terms.after_broken!r} is no rung of this ladder")
     document.settle()
     assert head is not None
     return Ladder(
@@ -58,6 +61,7 @@ def load_ladder(path: Path) -> Ladder:
         hours_between_contacts=head.hours_between_contacts,
         rungs=tuple(row.as_rung() for _, row in rows if row is not None),
         description=head.description.strip(),
+        terms=head.terms.terms(),
     )
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime
+from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
 from arrears.rendering.check import field_types
 
 Facts = TypeVar("Facts")
+# Resolving annotations takes longer than all else here.
+_types = cache(field_types)
 
 
 def to_json(value: Any) -> Any:
@@ -28,7 +31,7 @@ def to_json(value: Any) -> Any:
 
 def from_json(cls: type[Facts], stored: Mapping[str, Any]) -> Facts:
     """The dataclass that `to_json` stored; KeyError names a field that is missing."""
-    return cls(**{name: _value(kind, stored[name]) for name, kind in field_types(cls).items()})
+    return cls(**{name: _value(kind, stored[name]) for name, kind in _types(cls).items()})
 
 
 def _value(kind: Any, stored: Any) -> Any:

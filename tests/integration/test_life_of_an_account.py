@@ -24,7 +24,8 @@ from arrears.operations.advance import record_failure
 from arrears.operations.brakes import Budget
 from arrears.operations.calls import record_call
 from arrears.operations.hold import HoldRefused, hold, release
-from arrears.operations.pay import PaymentRefused, pay
+from arrears.operations.inbox import EventRefused
+from arrears.operations.pay import pay
 from arrears.operations.preview import preview
 from arrears.operations.services import Services
 from arrears.operations.show import show, status
@@ -188,7 +189,7 @@ def test_a_payment_is_posted_once_per_reference(enrolled: Services) -> None:
 
     assert post("20.00").new
     assert not post("20.00").new
-    with pytest.raises(PaymentRefused, match="already used"):
+    with pytest.raises(EventRefused, match="already used"):
         post("30.00")
     assert show(enrolled, "A-1")["balance"]["amount"] == "1180.50"
 

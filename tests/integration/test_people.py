@@ -18,6 +18,7 @@ from arrears.operations.advance import advance, record_failure
 from arrears.operations.brakes import Budget
 from arrears.operations.calls import CallRefused, record_call
 from arrears.operations.hold import HoldRefused, hold, release
+from arrears.operations.inbox import EventRefused
 from arrears.operations.moves import Standstill
 from arrears.operations.pay import PaymentRefused, pay
 from arrears.operations.rehearse import rehearse
@@ -86,7 +87,7 @@ def test_a_payment_that_is_none_is_refused_and_changes_nothing(
 def test_a_reference_belongs_to_one_account(services: Services, portfolio: Portfolio) -> None:
     take_in(services, portfolio(a_row("A-1"), a_row("A-2")))
     post(services, "20.00")
-    with pytest.raises(PaymentRefused, match="already used"):
+    with pytest.raises(EventRefused, match="already used"):
         pay(services, "A-2", "20.00", reference="P-1", at=START, source="test", who="test")
     assert show(services, "A-2")["balance"]["amount"] == "1200.50"
 

@@ -160,7 +160,7 @@ class Books:
     holds: dict[str, list[models.Hold]] = field(default_factory=lambda: defaultdict(list))
     consents: dict[str, list[models.Consent]] = field(default_factory=lambda: defaultdict(list))
     others: dict[str, list[models.Contact]] = field(default_factory=lambda: defaultdict(list))
-    payments: dict[str, list[models.Payment]] = field(default_factory=lambda: defaultdict(list))
+    payments: dict[str, list[models.LifeEvent]] = field(default_factory=lambda: defaultdict(list))
     approvals: dict[tuple[str, str], datetime] = field(default_factory=dict[tuple[str, str], datetime])
     intended: dict[str, int] = field(default_factory=dict[str, int])
 
@@ -203,7 +203,7 @@ class Books:
                     self.holds[account.id].append(hold)
         for consent in every(select(models.Consent)):
             self.consents[consent.account_id].append(consent)
-        for payment in every(select(models.Payment)):
+        for payment in every(select(models.LifeEvent).where(models.LifeEvent.kind == "payment")):
             self.payments[payment.account_id].append(payment)
         self.approvals = {(row.case_id, row.rung): row.at for row in every(select(models.Approval))}
 
@@ -491,7 +491,7 @@ def _time_barred_from(law: Law, books: Books, sent: Sent) -> date | None:
     at_years_end = row.get("counts_from") == "end_of_year"
     due = sent.case.due_date
     ends = date(due.year + row["years"] + 1, 1, 1) if at_years_end else _years_later(due, row["years"])
-    paid = [payment.paid_at.date() for payment in books.payments[sent.account.id] if payment.paid_at <= sent.at]
+    paid = [p.happened_at.date() for p in books.payments[sent.account.id] if p.happened_at <= sent.at]
     paid += [sent.account.last_payment_on] if sent.account.last_payment_on and not paid else []
     if not paid or (max(paid) >= ends and not row.get("revives", True)):
         return ends

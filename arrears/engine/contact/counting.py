@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, time
 
-from arrears.engine.contact.facts import ContactChannel, Facts, PastContact, Proposal
+from arrears.engine.contact.facts import Facts, PastContact, Proposal
 from arrears.engine.contact.rules import Cap, Cooldown, Counts, Docket, Per, Span
 from arrears.engine.delinquency import days_later, local_date
 
@@ -36,7 +36,7 @@ def bars(docket: Docket, proposal: Proposal, facts: Facts, *, now: datetime) -> 
     for rule in (*docket.caps, *docket.cooldowns):
         until = _full_until(rule, proposal, facts) if isinstance(rule, Cap) else _cool_from(rule, proposal, facts)
         if until is not None and until > now:
-            exempt = _consent_ends(rule, facts, now) if rule.consent_days and facts.consents else None
+            exempt = _consent_ends(rule, facts, now, asked_now=True) if rule.consent_days and facts.consents else None
             found.append(Bar(rule.id, until, exempt))
     return found
 
@@ -106,14 +106,18 @@ def _same_counter(rule: Cap | Cooldown, proposal: Proposal, contact: PastContact
     return True
 
 
-def _consent_ends(rule: Cap | Cooldown, facts: Facts, at: datetime) -> datetime | None:
-    """When the consent ends that a contact made at `at` could rest on; None if there is none."""
+def _consent_ends(rule: Cap | Cooldown, facts: Facts, at: datetime, *, asked_now: bool = False) -> datetime | None:
+    """When the consent ends that a contact made at `at` could rest on; None if there is none.
+
+    A conversation ends it: one before `at`, and with `asked_now` one of that very instant.
+    """
     ends: datetime | None = None
     for consent in facts.consents:
         if consent.channel not in rule.channels or consent.at > at:
             continue
         end = min(days_later(consent.at, rule.consent_days, MIDNIGHT, zone) for zone in facts.zones)
-        if at < end and not _spoken_between(consent.at, at, rule.channels, facts):
+        spoken = (c.at for c in facts.history if c.spoke and c.channel in rule.channels)
+        if at < end and not any(consent.at < talk < at or (asked_now and talk == at) for talk in spoken):
             ends = end if ends is None or end > ends else ends
     return ends
 
@@ -121,7 +125,3 @@ def _consent_ends(rule: Cap | Cooldown, facts: Facts, at: datetime) -> datetime 
 def _last_midnight(moment: datetime, days: int, facts: Facts) -> datetime:
     """Midnight `days` calendar days after the local day of `moment`, where that comes last."""
     return max(days_later(moment, days, MIDNIGHT, zone) for zone in facts.zones)
-
-
-def _spoken_between(since: datetime, until: datetime, channels: frozenset[ContactChannel], facts: Facts) -> bool:
-    return any(c.spoke and since < c.at < until and c.channel in channels for c in facts.history)

@@ -204,12 +204,12 @@ def _keeps(rule: Timed, what: Proposal, about: Facts, at: datetime, book: Rulebo
             shut = any(day.weekday() in rule.weekdays for day in days)
             return not shut and not any(day in book.calendars[name] for day in days for name in rule.calendars)
         case Cooldown():
-            if _exempt(rule, about, at):
+            if _exempt(rule, about, at, asked_now=True):
                 return True
             talks = [c.at for c in about.history if _on_counter(rule, what, c) and c.outcome in SPOKEN]
             return all((_day(at, zone) - _day(talk, zone)).days >= rule.days for talk in talks for zone in about.zones)
         case Cap():
-            if rule.location not in (None, what.location) or _exempt(rule, about, at):
+            if rule.location not in (None, what.location) or _exempt(rule, about, at, asked_now=True):
                 return True
             counted = [c.at for c in about.history if _counts(rule, what, about, c)]
             return all(sum(map(same, counted)) < rule.most for same in _spans(rule, about.zones, at))
@@ -252,17 +252,17 @@ def _counts(cap: Cap, what: Proposal, about: Facts, contact: PastContact) -> boo
         return False
     if cap.counts is Counts.UNANSWERED and spoke:
         return False
-    return not _exempt(cap, about, contact.at)
+    return not (contact.debt == what.debt and _exempt(cap, about, contact.at))
 
 
-def _exempt(rule: Cap | Cooldown, about: Facts, moment: datetime) -> bool:
+def _exempt(rule: Cap | Cooldown, about: Facts, moment: datetime, *, asked_now: bool = False) -> bool:
     """Within the rule's days of a consent to its channel, and nobody has been spoken to since."""
     for consent in about.consents:
         if consent.channel not in rule.channels or consent.at > moment:
             continue
         fresh = all((_day(moment, z) - _day(consent.at, z)).days < rule.consent_days for z in about.zones)
         talked = (c.at for c in about.history if c.outcome in SPOKEN and c.channel in rule.channels)
-        if fresh and not any(consent.at < talk < moment for talk in talked):
+        if fresh and not any(consent.at < talk < moment or (asked_now and talk == moment) for talk in talked):
             return True
     return False
 

@@ -1,0 +1,100 @@
+"""Outside facts about an account, in the order in which they happened, whatever the order in which they came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LifeEvent:
+    """Something that happened at `at` (UTC). `key` is its name for good: the same key is the same event.
+
+    Amounts are minor units of the account's currency.
+    """
+
+    key: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment(LifeEvent):
+    """Money received."""
+
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reversal(LifeEvent):
+    """A payment, or `amount` of it, taken back: returned, charged back. `of` is the payment's key."""
+
+    of: str
+    amount: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge(LifeEvent):
+    """A fee or interest, owed at once."""
+
+    kind: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adjustment(LifeEvent):
+    """A correction of what is owed: below zero it is owed less, as if paid, above zero more."""
+
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Billed(LifeEvent):
+    """A further amount falls due on `due_on`; `balance` is the whole balance as the lender has it at `at`."""
+
+    due_on: date
+    amount: int
+    balance: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Residue(LifeEvent):
+    """What a person decided about charges left when the rest was paid: `waive` them, or go on for them."""
+
+    waive: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise(LifeEvent):
+    """The holder's word to pay `amount` by the end of `due_on`. A later one takes its place."""
+
+    amount: int
+    due_on: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instalment:
+    """One part of a plan."""
+
+    due_on: date
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan(LifeEvent):
+    """Instalments agreed upon, in order of their dates; more misses than allowed breach it."""
+
+    instalments: tuple[Instalment, ...]
+    misses_allowed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawn(LifeEvent):
+    """A promise or plan (its key) that no longer counts: made in error, or ended by agreement."""
+
+    of: str
+
+
+def in_order(events: Iterable[LifeEvent]) -> list[LifeEvent]:
+    """As they happened. Of one instant, by key: any order will do that is always the same."""
+    return sorted(events, key=lambda event: (event.at, event.key))

@@ -1,0 +1,71 @@
+"""The inbox in the ledger: rows to the engine's events and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import models
+from arrears.engine.life.books import Opening
+from arrears.engine.life.events import (
+    Adjustment,
+    Billed,
+    Charge,
+    LifeEvent,
+    Payment,
+    Plan,
+    Promise,
+    Residue,
+    Reversal,
+    Withdrawn,
+)
+from arrears.rendering.stored import from_json, to_json
+
+KINDS: Final[Mapping[str, type[LifeEvent]]] = {
+    "payment": Payment,
+    "reversal": Reversal,
+    "charge": Charge,
+    "adjustment": Adjustment,
+    "billed": Billed,
+    "residue": Residue,
+    "promise": Promise,
+    "plan": Plan,
+    "withdrawn": Withdrawn,
+}
+_WORD: Final[Mapping[type[LifeEvent], str]] = {shape: word for word, shape in KINDS.items()}
+
+
+def key_of(source: str, external_id: str) -> str:
+    """The name of an event for good."""
+    return f"{source}:{external_id}"
+
+
+def to_event(row: models.LifeEvent) -> LifeEvent:
+    """The engine's event that a row stands for."""
+    stored = {**row.data, "key": key_of(row.source, row.external_id), "at": row.happened_at.isoformat()}
+    return from_json(KINDS[row.kind], stored)
+
+
+def to_row(
+    event: LifeEvent, account_id: str, *, source: str, external_id: str, received_at: datetime, via: str, who: str
+) -> models.LifeEvent:
+    """The row that keeps an event."""
+    data: dict[str, Any] = to_json(event)
+    del data["key"], data["at"]
+    return models.LifeEvent(
+        source=source,
+        external_id=external_id,
+        account_id=account_id,
+        kind=_WORD[type(event)],
+        happened_at=event.at,
+        received_at=received_at,
+        data=data,
+        via=via,
+        recorded_by=who,
+    )
+
+
+def opening_of(account: models.Account) -> Opening:
+    """The account as it was taken in."""
+    return Opening(account.due_date, account.opening_due, account.opening_balance)

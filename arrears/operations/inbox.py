@@ -1,0 +1,236 @@
+"""The one inbox for what happens outside: each fact once, in any order, with its consequences in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+import models
+from arrears.clock import iso
+from arrears.engine.ladder import Leftover
+from arrears.engine.life.books import Books, Episode, reckon
+from arrears.engine.life.events import LifeEvent
+from arrears.engine.vocabulary import CaseStatus, StepStatus
+from arrears.ledger.cases import UnknownAccount, file_of, lock_person, read_case_file
+from arrears.ledger.events import log_event
+from arrears.ledger.life import opening_of, to_event, to_row
+from arrears.operations.call_queue import cancel_open_tasks
+from arrears.operations.close import close_case
+from arrears.operations.hold import reconsider
+from arrears.operations.services import Services, find_ladder
+from arrears.operations.standstill import terms_of
+
+# Outcomes that money decides, and that money can take back.
+_BY_MONEY = ("cured", "paid", "merged")
+
+
+class EventRefused(Exception):
+    """The event was not taken; the message says why, and nothing has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of an event. `new` is False when it was known: nothing has changed. `books`: as they are now."""
+
+    account_id: str
+    new: bool
+    closed: bool
+    books: Books
+
+
+def receive(
+    services: Services,
+    account_id: str,
+    event: LifeEvent,
+    *,
+    source: str,
+    external_id: str,
+    received_at: datetime,
+    via: str,
+    who: str,
+) -> Receipt:
+    """Take `event` in, once by `source` and `external_id`, whenever it comes.
+
+    What is owed, which delinquencies there were and what stands still is reckoned anew from all that is
+    known, in the order in which it happened. Raises UnknownAccount and EventRefused.
+    """
+    if not external_id.strip():
+        raise EventRefused("an event needs a reference, by which it is known again")
+    with services.ledger.write() as session:
+        others = lock_person(session, account_id)
+        account = session.get(models.Account, account_id, with_for_update=True, populate_existing=True)
+        if account is None:
+            raise UnknownAccount(account_id)
+        cases = _cases(session, account)
+        row = to_row(
+            event, account_id, source=source, external_id=external_id, received_at=received_at, via=via, who=who
+        )
+        known = session.exec(
+            select(models.LifeEvent).where(
+                models.LifeEvent.source == source, models.LifeEvent.external_id == external_id
+            )
+        ).first()
+        if known is not None and (known.account_id, known.kind, known.data) != (account_id, row.kind, row.data):
+            raise EventRefused(f"reference {external_id!r} was already used for another {known.kind}")
+        if known is None:
+            session.add(row)
+            session.flush()
+            _log(services, session, row, cases)
+            books = apply(services, session, account, cases, others, at=received_at, who=who)
+        else:
+            books = _books(services, session, account, cases)
+        closed = not cases or cases[-1].status == CaseStatus.CLOSED
+        return Receipt(account_id, known is None, closed, books)
+
+
+def apply(
+    services: Services,
+    session: Session,
+    account: models.Account,
+    cases: list[models.Case],
+    others: Sequence[str],
+    *,
+    at: datetime,
+    who: str,
+) -> Books:
+    """Let the account's rows say what its life events amount to. The caller holds the person's locks.
+
+    Doing it again changes nothing. `cases` are the account's, the oldest first; new ones are added to it.
+    """
+    books = _books(services, session, account, cases)
+    account.amount_due, account.balance = books.amount_due, books.balance
+    session.add(account)
+    _sync(services, session, account, cases, books, at=at, who=who)
+    session.flush()
+    if account.amount_due <= 0:
+        # The case may have been closed before, by a referral, with a call still in the queue.
+        cancel_open_tasks(session, account.id, at=at)
+    if cases:
+        reconsider(services, session, read_case_file(session, account.id, lock=True), others, at=at, who=who)
+    return books
+
+
+def _books(services: Services, session: Session, account: models.Account, cases: list[models.Case]) -> Books:
+    rows = session.exec(select(models.LifeEvent).where(models.LifeEvent.account_id == account.id)).all()
+    waive = bool(cases) and terms_of(services, cases[-1]).leftover_charges is Leftover.WAIVE
+    zone = account.zones[0] if account.zones else ""
+    return reckon(opening_of(account), [to_event(row) for row in rows], zone=zone, waive_residue=waive)
+
+
+def _cases(session: Session, account: models.Account) -> list[models.Case]:
+    return list(
+        session.exec(
+            select(models.Case)
+            .where(models.Case.account_id == account.id)
+            .order_by(col(models.Case.opened_at), col(models.Case.began))
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        ).all()
+    )
+
+
+def _sync(
+    services: Services,
+    session: Session,
+    account: models.Account,
+    cases: list[models.Case],
+    books: Books,
+    *,
+    at: datetime,
+    who: str,
+) -> None:
+    """A case for each delinquency the books know, open or closed as they say; what never was one is merged."""
+    wall = services.clock.wall()
+    by_began = {case.began: case for case in cases}
+    wanted = {episode.began for episode in books.episodes}
+    gone = [case for case in cases if case.began not in wanted and case.status != CaseStatus.CLOSED]
+    over = [e for e in books.episodes if e.closed_at is not None]
+    # Closed first: an account has one open case.
+    for case in gone:
+        close_case(session, file_of(session, account, case), "merged", who=who, at=at, wall=wall)
+    for episode in over:
+        case = by_began.get(episode.began) or _open(services, session, account, cases, episode, at=at, who=who)
+        if case.status != CaseStatus.CLOSED:
+            close_case(session, file_of(session, account, case), episode.outcome, who=who, at=at, wall=wall)
+        if case.outcome in _BY_MONEY:
+            case.closed_at, case.outcome = episode.closed_at, episode.outcome
+            case.next_reason = f"closed: {episode.outcome}"
+        session.add(case)
+    session.flush()
+    episode = books.episode
+    if episode is None:
+        return
+    case = by_began.get(episode.began)
+    if case is None:
+        case = _open(services, session, account, cases, episode, at=at, who=who)
+    elif case.status == CaseStatus.CLOSED and case.outcome in _BY_MONEY:
+        _reopen(session, services, account, case, at=at, who=who)
+    if case.due_date != episode.due_on:
+        data: dict[str, object] = {"from": case.due_date.isoformat(), "to": episode.due_on.isoformat()}
+        case.due_date = episode.due_on
+        log_event(session, "re-aged", who=who, at=at, wall=wall, case=case, data=data)
+    session.add(case)
+
+
+def _open(
+    services: Services,
+    session: Session,
+    account: models.Account,
+    cases: list[models.Case],
+    episode: Episode,
+    *,
+    at: datetime,
+    who: str,
+) -> models.Case:
+    ladder = find_ladder(services.ladders, services.settings.ladder)
+    case = models.Case(
+        account_id=account.id,
+        status=CaseStatus.DELINQUENT,
+        began=episode.began,
+        due_date=episode.due_on,
+        ladder=ladder.name,
+        ladder_version=ladder.version,
+        driver=cases[-1].driver if cases else "sweep",
+        next_due_at=at,
+        next_reason="to be decided",
+        opened_at=at,
+    )
+    session.add(case)
+    session.flush()
+    cases.append(case)
+    data: dict[str, object] = {"ladder": ladder.id, "began": episode.began.isoformat()}
+    log_event(session, "opened", who=who, at=at, wall=services.clock.wall(), case=case, data=data)
+    return case
+
+
+def _reopen(
+    session: Session, services: Services, account: models.Account, case: models.Case, *, at: datetime, who: str
+) -> None:
+    """The payment that closed the case did not stay: it goes on where it was."""
+    was = case.outcome
+    for step in file_of(session, account, case).steps:
+        if step.status == StepStatus.SKIPPED and step.reason == f"case closed: {was}":
+            step.status, step.at, step.reason = StepStatus.PLANNED, None, ""
+            session.add(step)
+    case.status, case.outcome, case.closed_at = CaseStatus.DELINQUENT, "", None
+    case.next_due_at, case.next_reason = at, "to be decided"
+    log_event(session, "reopened", who=who, at=at, wall=services.clock.wall(), case=case, why=f"was closed: {was}")
+
+
+def _log(services: Services, session: Session, row: models.LifeEvent, cases: list[models.Case]) -> None:
+    """Who brought it, by what door, and when it happened; amounts stay in the inbox."""
+    data: dict[str, object] = {"reference": row.external_id, "happened_at": iso(row.happened_at)}
+    log_event(
+        session,
+        row.kind,
+        who=row.recorded_by,
+        at=row.received_at,
+        wall=services.clock.wall(),
+        case=cases[-1] if cases else None,
+        account_id=row.account_id,
+        why=row.via,
+        data=data,
+    )

@@ -1,0 +1,59 @@
+"""Why a case stands still, whatever the reason: holds, promises and plans, charges left over."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import models
+from arrears.engine.case import Suspension
+from arrears.engine.contact.holds import suspension
+from arrears.engine.ladder import Leftover, Terms
+from arrears.engine.life.arrangements import Arrangement, arrangements, last_broken, pause
+from arrears.engine.life.books import Books
+from arrears.engine.life.events import Plan, Promise
+from arrears.ledger.cases import CaseFile
+from arrears.operations.services import Services, UnknownLadder
+
+LEFTOVER = "only fees and interest are left; a person must decide whether to keep or to waive them"
+
+
+def standstill(services: Services, file: CaseFile, *, now: datetime) -> Suspension | None:
+    """Why nothing goes out for the case at `now`, and until when if every reason has an end."""
+    reasons = [
+        suspension(file.actor, services.rulebook, file.facts(), now=now),
+        pause(arranged(services, file, now=now)),
+        Suspension(LEFTOVER, None) if file.life and books_of(services, file).residue else None,
+    ]
+    found = [reason for reason in reasons if reason is not None]
+    if not found:
+        return None
+    ends = [reason.until for reason in found if reason.until is not None]
+    return Suspension("; ".join(reason.reason for reason in found), max(ends) if len(ends) == len(found) else None)
+
+
+def arranged(services: Services, file: CaseFile, *, now: datetime) -> tuple[Arrangement, ...]:
+    """The account's promises and plans as they stand at `now`."""
+    if not any(isinstance(event, Promise | Plan) for event in file.life):
+        return ()
+    grace_days = terms_of(services, file.case).grace_days
+    return arrangements(file.life, books_of(services, file).receipts, zone=file.zone, grace_days=grace_days, now=now)
+
+
+def books_of(services: Services, file: CaseFile) -> Books:
+    """What the account owes, charges left over judged by the case's ladder."""
+    return file.books(waive_residue=terms_of(services, file.case).leftover_charges is Leftover.WAIVE)
+
+
+def broken_at(services: Services, file: CaseFile, *, now: datetime) -> datetime | None:
+    """When the last arrangement of this case broke, if nothing was agreed upon since."""
+    made_since = [each for each in arranged(services, file, now=now) if each.made_at >= file.case.opened_at]
+    broken = last_broken(made_since)
+    return broken.ended_at if broken is not None else None
+
+
+def terms_of(services: Services, case: models.Case) -> Terms:
+    """What promises are worth by the case's ladder; the usual where the policies no longer hold it."""
+    try:
+        return services.ladder(case.ladder, case.ladder_version).terms
+    except UnknownLadder:
+        return Terms()

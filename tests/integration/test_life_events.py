@@ -1,0 +1,337 @@
+"""What happens outside, through the inbox: once each, in any order, with its consequences at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlmodel import col, select
+
+import models
+from arrears.clock import VirtualClock
+from arrears.engine.life.events import (
+    Adjustment,
+    Billed,
+    Charge,
+    Instalment,
+    LifeEvent,
+    Payment,
+    Plan,
+    Promise,
+    Residue,
+    Reversal,
+    Withdrawn,
+)
+from arrears.operations.arrange import ArrangementRefused, plan, promise, withdraw
+from arrears.operations.call_queue import open_tasks
+from arrears.operations.enroll import enroll
+from arrears.operations.inbox import EventRefused, receive
+from arrears.operations.pay import ChargeKind, PaymentRefused, adjust, charge, leftover, pay, reverse
+from arrears.operations.services import Services, open_services
+from arrears.operations.show import show
+from arrears.settings import Settings
+from tests.conftest import HEADER, START, a_row
+from tests.integration.stories import Portfolio, at, last, steps, take_in, until
+
+BY = {"source": "test", "who": "test"}
+
+
+def posted(services: Services, amount: str, reference: str, *, day: float | None = None):
+    when = at(services) if day is None else START + timedelta(days=day)
+    return pay(services, "A-1", amount, reference=reference, at=when, **BY)
+
+
+def promised(services: Services, amount: str, due_on: date, reference: str = "PR-1"):
+    return promise(services, "A-1", amount, due_on, reference=reference, at=at(services), **BY)
+
+
+# Money ------------------------------------------------------------------------------------------------------
+
+
+def test_a_bounced_payment_reopens_the_case_where_it_was(enrolled: Services) -> None:
+    until(enrolled, 6)
+    posted(enrolled, "120.00", "P-1")
+    assert (show(enrolled, "A-1")["status"], show(enrolled, "A-1")["outcome"]) == ("closed", "cured")
+    until(enrolled, 10)
+    back = reverse(enrolled, "A-1", "P-1", amount=None, reference="R-1", at=at(enrolled), **BY)
+    assert (back.new, back.closed) == (True, False)
+    shown = show(enrolled, "A-1")
+    assert (shown["status"], shown["outcome"], shown["amount_due"]["amount"]) == ("delinquent", None, "120.00")
+    assert shown["days_past_due"] == 10
+    until(enrolled, 16)
+    assert [step for step in steps(enrolled) if step[1] == "done"] == [
+        ("sms-1", "done"),
+        ("sms-2", "done"),
+        ("sms-3", "done"),
+    ]
+    assert not reverse(enrolled, "A-1", "P-1", amount=None, reference="R-1", at=at(enrolled), **BY).new
+
+
+def test_a_reversal_of_anothers_payment_is_refused_and_one_of_nothing_waits(
+    services: Services, portfolio: Portfolio
+) -> None:
+    take_in(services, portfolio(a_row("A-1"), a_row("A-2")))
+    posted(services, "20.00", "P-1")
+    with pytest.raises(PaymentRefused, match="was made to another account"):
+        reverse(services, "A-2", "P-1", amount=None, reference="R-1", at=START, **BY)
+    reverse(services, "A-2", "P-2", amount=None, reference="R-2", at=START, **BY)
+    assert show(services, "A-2")["balance"]["amount"] == "1200.50"
+    pay(services, "A-2", "20.00", reference="P-2", at=START, **BY)
+    assert show(services, "A-2")["balance"]["amount"] == "1200.50"
+
+
+def test_charges_left_over_stop_the_ladder_until_somebody_decides(enrolled: Services) -> None:
+    until(enrolled, 2)
+    charge(enrolled, "A-1", ChargeKind.FEE, "15.00", reference="F-1", at=at(enrolled), **BY)
+    posted(enrolled, "120.00", "P-1")
+    shown = show(enrolled, "A-1")
+    assert (shown["status"], shown["amount_due"]["amount"]) == ("held", "15.00")
+    assert "only fees and interest are left" in shown["next"]["reason"]
+    assert until(enrolled, 40).effects == 0
+    leftover(enrolled, "A-1", waive=True, at=at(enrolled), who="test")
+    shown = show(enrolled, "A-1")
+    assert (shown["status"], shown["outcome"], shown["balance"]["amount"]) == ("closed", "cured", "1080.50")
+    with pytest.raises(PaymentRefused, match="no charges left over"):
+        leftover(enrolled, "A-1", waive=True, at=at(enrolled), who="test")
+
+
+def test_charges_kept_are_collected(enrolled: Services) -> None:
+    until(enrolled, 2)
+    charge(enrolled, "A-1", ChargeKind.INTEREST, "15.00", reference="F-1", at=at(enrolled), **BY)
+    posted(enrolled, "120.00", "P-1")
+    leftover(enrolled, "A-1", waive=False, at=at(enrolled), who="test")
+    assert show(enrolled, "A-1")["status"] == "delinquent"
+    assert until(enrolled, 6).effects == 1
+
+
+@pytest.mark.parametrize("amount", ["0", "abc", "1.234"])
+def test_a_correction_that_is_none_is_refused(enrolled: Services, amount: str) -> None:
+    with pytest.raises((ValueError, EventRefused)):
+        adjust(enrolled, "A-1", amount, reference="C-1", at=START, **BY)
+    assert show(enrolled, "A-1")["balance"]["amount"] == "1200.50"
+
+
+def test_a_correction_may_close_a_case(enrolled: Services) -> None:
+    adjust(enrolled, "A-1", "-120.00", reference="C-1", at=at(enrolled), **BY)
+    assert show(enrolled, "A-1")["outcome"] == "cured"
+
+
+# Promises and plans -----------------------------------------------------------------------------------------
+
+
+def test_nothing_goes_out_while_a_promise_is_open_and_the_ladder_goes_on_when_it_breaks(enrolled: Services) -> None:
+    until(enrolled, 2)
+    promised(enrolled, "120.00", date(2026, 8, 10))
+    shown = show(enrolled, "A-1")
+    assert (shown["status"], shown["next"]["reason"]) == ("held", "held: promise until 2026-08-10")
+    assert until(enrolled, 11).effects == 0
+    assert show(enrolled, "A-1")["arrangements"] == [
+        {
+            "reference": "PR-1",
+            "kind": "promise",
+            "status": "open",
+            "amount": "120.00",
+            "paid": "0.00",
+            "due_on": "2026-08-10",
+        }
+    ]
+    until(enrolled, 13)
+    assert show(enrolled, "A-1")["arrangements"][0]["status"] == "broken"
+    assert last(enrolled, "sms-2")["status"] == "done"
+    assert last(enrolled, "sms-2")["at"] > "2026-08-13T04:00:00Z"
+
+
+def test_a_promise_takes_the_call_out_of_the_queue(enrolled: Services) -> None:
+    until(enrolled, 31)
+    assert len(open_tasks(enrolled.ledger)) == 1
+    promised(enrolled, "120.00", date(2026, 9, 10))
+    assert open_tasks(enrolled.ledger) == []
+    assert last(enrolled, "call-1")["reason"] == "withdrawn before anybody called: promise until 2026-09-10"
+
+
+def test_a_kept_promise_that_cures_closes_the_case(enrolled: Services) -> None:
+    until(enrolled, 2)
+    promised(enrolled, "120.00", date(2026, 8, 10))
+    until(enrolled, 8)
+    assert posted(enrolled, "120.00", "P-1").closed
+    assert show(enrolled, "A-1")["arrangements"][0]["status"] == "kept"
+
+
+def test_a_promise_withdrawn_lets_the_ladder_go_on(enrolled: Services) -> None:
+    until(enrolled, 2)
+    promised(enrolled, "120.00", date(2026, 8, 30))
+    until(enrolled, 8)
+    withdraw(enrolled, "A-1", "PR-1", at=at(enrolled), **BY)
+    assert until(enrolled, 9).effects == 1
+    with pytest.raises(ArrangementRefused, match="is withdrawn; only an open one can end"):
+        withdraw(enrolled, "A-1", "PR-1", at=at(enrolled), **BY)
+    with pytest.raises(ArrangementRefused, match="is not known"):
+        withdraw(enrolled, "A-1", "PR-9", at=at(enrolled), **BY)
+
+
+@pytest.mark.parametrize(
+    ("due_on", "says"),
+    [(date(2026, 7, 31), "for 2026-07-31, which is past"), (date(2026, 12, 1), "none further away than 45 days")],
+)
+def test_a_promise_that_cannot_be_kept_or_is_too_far_away_is_refused(
+    enrolled: Services, due_on: date, says: str
+) -> None:
+    with pytest.raises(ArrangementRefused, match=says):
+        promised(enrolled, "50.00", due_on)
+    assert show(enrolled, "A-1")["arrangements"] == []
+
+
+def test_a_plan_pauses_the_ladder_while_it_is_kept_and_a_breach_ends_the_pause(enrolled: Services) -> None:
+    until(enrolled, 2)
+    parts = [(date(2026, 8, 10), "60.00"), (date(2026, 9, 10), "60.00")]
+    plan(enrolled, "A-1", parts, misses_allowed=0, reference="PL-1", at=at(enrolled), **BY)
+    until(enrolled, 9)
+    posted(enrolled, "60.00", "P-1")
+    assert until(enrolled, 41).effects == 0
+    assert show(enrolled, "A-1")["arrangements"][0]["status"] == "open"
+    until(enrolled, 44)
+    assert show(enrolled, "A-1")["arrangements"][0]["status"] == "broken"
+    assert last(enrolled, "call-1")["status"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("parts", "misses", "says"),
+    [
+        ([], 0, "at least one instalment"),
+        ([(date(2026, 8, 10), "60"), (date(2026, 8, 10), "60")], 0, "one after another"),
+        ([(date(2026, 8, 10), "60")], 1, "fewer misses than it has instalments"),
+    ],
+)
+def test_a_plan_that_is_none_is_refused(enrolled: Services, parts: list[Any], misses: int, says: str) -> None:
+    with pytest.raises(ArrangementRefused, match=says):
+        plan(enrolled, "A-1", parts, misses_allowed=misses, reference="PL-1", at=START, **BY)
+
+
+def test_a_closed_case_takes_no_promise(enrolled: Services) -> None:
+    posted(enrolled, "120.00", "P-1")
+    with pytest.raises(ArrangementRefused, match="is closed: cured"):
+        promised(enrolled, "50.00", date(2026, 8, 10))
+
+
+# In any order -----------------------------------------------------------------------------------------------
+
+_NOW = START + timedelta(days=200)
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    """A ledger that takes a fresh pair of accounts for each example."""
+    folder = tmp_path_factory.mktemp("any-order")
+    opened = open_services(Settings(database_url=f"sqlite:///{folder / 'ledger.db'}", outbox=folder / "outbox"))
+    yield opened.at(VirtualClock(_NOW))
+    opened.close()
+
+
+_days = st.integers(0, 90)
+_amounts = st.integers(1, 200_00)
+
+
+@st.composite
+def _lives(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Events as dictionaries, because each of the two accounts needs keys of its own."""
+    kinds = [Payment, Payment, Reversal, Charge, Adjustment, Billed, Residue, Promise, Plan, Withdrawn]
+    count = draw(st.integers(1, 8))
+    events: list[dict[str, Any]] = []
+    for number in range(count):
+        day, amount, other = draw(_days), draw(_amounts), draw(st.integers(0, count))
+        soon = (START + timedelta(days=day + draw(st.integers(0, 30)))).date()
+        match draw(st.sampled_from(kinds)):
+            case kind if kind is Payment:
+                more: dict[str, Any] = {"amount": amount}
+            case kind if kind is Reversal:
+                more = {"of": other, "amount": draw(st.none() | _amounts)}
+            case kind if kind is Charge:
+                more = {"kind": "fee", "amount": amount}
+            case kind if kind is Adjustment:
+                more = {"amount": -amount}
+            case kind if kind is Billed:
+                more = {"due_on": soon, "amount": amount, "balance": 3000_00}
+            case kind if kind is Residue:
+                more = {"waive": draw(st.booleans())}
+            case kind if kind is Promise:
+                more = {"amount": amount, "due_on": soon}
+            case kind if kind is Plan:
+                more = {"instalments": (Instalment(due_on=soon, amount=amount),)}
+            case kind:
+                more = {"of": other}
+        events.append({"shape": kind, "number": number, "at": START + timedelta(days=day), **more})
+    return events
+
+
+def _event(raw: dict[str, Any], account: str) -> tuple[LifeEvent, str]:
+    values = dict(raw)
+    shape, reference = values.pop("shape"), f"{account}-{values.pop('number')}"
+    if "of" in values:
+        values["of"] = f"test:{account}-{values['of']}"
+    return shape(key=f"test:{reference}", **values), reference
+
+
+def _tell(services: Services, account: str, raws: list[dict[str, Any]]) -> None:
+    for raw in raws:
+        event, reference = _event(raw, account)
+        receive(
+            services, account, event, source="test", external_id=reference, received_at=_NOW, via="test", who="test"
+        )
+
+
+def _state(services: Services, account: str) -> dict[str, Any]:
+    shown = show(services, account)
+    with services.ledger.read() as session:
+        cases = session.exec(
+            select(models.Case).where(models.Case.account_id == account).order_by(col(models.Case.began))
+        ).all()
+    return {
+        "cases": [(c.began, c.due_date, c.status, c.outcome, c.closed_at) for c in cases if c.outcome != "merged"],
+        "arrangements": [{**each, "reference": each["reference"].rpartition("-")[2]} for each in shown["arrangements"]],
+        **{name: shown[name] for name in ("status", "balance", "amount_due", "outcome")},
+    }
+
+
+_pairs = iter(range(10**6))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(raws=_lives(), order=st.randoms(use_true_random=False))
+def test_late_repeated_and_shuffled_events_end_where_those_in_order_end(
+    many: Services, tmp_path_factory: pytest.TempPathFactory, raws: list[dict[str, Any]], order: Any
+) -> None:
+    straight, shuffled = (f"{name}{next(_pairs)}" for name in ("S", "T"))
+    path: Path = tmp_path_factory.mktemp("pair") / "portfolio.csv"
+    path.write_text(HEADER + a_row(straight) + a_row(shuffled), encoding="utf-8")
+    enroll(many, path, at=START, who="test", driver="sweep")
+    _tell(many, straight, sorted(raws, key=lambda raw: (raw["at"], raw["number"])))
+    mixed = [*raws, *order.choices(raws, k=3)]
+    order.shuffle(mixed)
+    _tell(many, shuffled, mixed)
+    assert _state(many, shuffled) == _state(many, straight)
+
+
+def test_an_event_comes_once_and_a_reference_means_one_thing(enrolled: Services) -> None:
+    assert posted(enrolled, "20.00", "P-1").new
+    assert not posted(enrolled, "20.00", "P-1", day=3).new
+    with pytest.raises(EventRefused, match="already used for another payment"):
+        posted(enrolled, "21.00", "P-1")
+    with enrolled.ledger.read() as session:
+        [row] = session.exec(select(models.LifeEvent)).all()
+    assert (row.kind, row.via, row.recorded_by) == ("payment", "test", "test")
+
+
+def test_a_payment_dated_yesterday_counts_from_yesterday(enrolled: Services) -> None:
+    until(enrolled, 6)
+    posted(enrolled, "120.00", "P-1", day=4)
+    with enrolled.ledger.read() as session:
+        [case] = session.exec(select(models.Case)).all()
+        [event] = session.exec(select(models.Event).where(models.Event.what == "payment")).all()
+    assert case.closed_at == START + timedelta(days=4)
+    assert event.at == datetime.fromisoformat(show(enrolled, "A-1")["as_of"])
+    assert "120" not in str(event.data)
