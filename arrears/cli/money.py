@@ -157,7 +157,7 @@ def withdraw(
 def _tell(services: Services, posted: Posted, what: str, done: str) -> None:
     if posted.new:
         nudge(services, posted.account_id)
-    said = done if posted.new else "was known before; nothing changed"
+    said = done if posted.new else f"was {done} before; nothing changed"
     say(f"{posted.account_id}: {what} {said}{'; case closed' if posted.new and posted.closed else ''}")
 
 

@@ -43,7 +43,12 @@ def key_of(source: str, external_id: str) -> str:
 
 def to_event(row: models.LifeEvent) -> LifeEvent:
     """The engine's event that a row stands for."""
-    stored = {**row.data, "key": key_of(row.source, row.external_id), "at": row.happened_at.isoformat()}
+    stored = {
+        **row.data,
+        "key": key_of(row.source, row.external_id),
+        "at": row.happened_at.isoformat(),
+        "seq": row.id or 0,
+    }
     return from_json(KINDS[row.kind], stored)
 
 
@@ -52,7 +57,8 @@ def to_row(
 ) -> models.LifeEvent:
     """The row that keeps an event."""
     data: dict[str, Any] = to_json(event)
-    del data["key"], data["at"]
+    for name in ("key", "at", "seq"):
+        del data[name]
     return models.LifeEvent(
         source=source,
         external_id=external_id,

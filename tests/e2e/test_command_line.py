@@ -201,6 +201,30 @@ def test_money_closes_a_case_once_per_reference(enrolled: Desk) -> None:
     assert (enrolled.show()["status"], enrolled.show()["next"]) == ("closed", None)
 
 
+def test_money_and_agreements_through_their_commands(enrolled: Desk) -> None:
+    desk = enrolled
+    desk.done("charge", "A-1", "fee", "15.00", "--reference", "F-1")
+    desk.done("adjust", "A-1", "--by", "-5.00", "--reference", "C-1")
+    assert desk.show()["amount_due"]["amount"] == "130.00"
+    assert desk.done("pay", "A-1", "120.00", "--reference", "P-1").out == "A-1: payment P-1 posted\n"
+    said = desk.done("reverse", "A-1", "P-1", "--amount", "20.00", "--reference", "R-1").out
+    assert said == "A-1: reversal R-1 posted\n"
+    said = desk.done("promise", "A-1", "20.00", "--on", "2026-08-10", "--reference", "PR-1").out
+    assert said == "A-1: promise PR-1 for 2026-08-10 recorded\n"
+    assert desk.show()["status"] == "held"
+    assert "promise PR-1 for 2026-08-10: open, 0.00 of 20.00 paid" in desk.done("show", "A-1").out
+    assert desk.done("withdraw", "A-1", "PR-1").out == "A-1: arrangement PR-1 ended\n"
+    desk.done("plan", "A-1", "2026-08-10=10.00", "2026-09-10=10.00", "--reference", "PL-1")
+    desk.done("pay", "A-1", "20.00", "--reference", "P-2")
+    assert "only fees and interest are left" in desk.done("review").out
+    assert desk.done("leftover", "A-1", "--waive").out == "A-1: charges left over waived; case closed\n"
+    assert desk.show()["outcome"] == "cured"
+    assert "no charges left over" in desk.refused("leftover", "A-1", "--waive")
+    assert "is closed: cured" in desk.refused("promise", "A-1", "20.00", "--on", "2026-08-10", "--reference", "PR-2")
+    assert "must be above zero" in desk.refused("charge", "A-1", "fee", "0.00", "--reference", "F-2")
+    assert "already used for another payment" in desk.refused("pay", "A-1", "9.00", "--reference", "P-1")
+
+
 def test_a_hold_is_seen_at_once_and_released(enrolled: Desk) -> None:
     assert enrolled.done("hold", "A-1", "dispute-open", "--until", "2026-08-20").out == "A-1: held: DISPUTE-OPEN\n"
     shown = enrolled.show()
@@ -386,6 +410,8 @@ def test_a_refusal_repeats_nothing_personal(desk: Desk) -> None:
         ("hold", "A-1", "DISPUTE_OPEN", "--until", "31/11/2026"),
         ("advance", "--until", "tomorrow"),
         ("calls", "outcome", "A-1", "shouted", "--by", "me"),
+        ("promise", "A-1", "20.00", "--on", "friday", "--reference", "PR-1"),
+        ("plan", "A-1", "friday=20.00", "--reference", "PL-1"),
     ],
     ids=" ".join,
 )

@@ -264,7 +264,8 @@ def _lives(draw: st.DrawFn) -> list[dict[str, Any]]:
                 more = {"instalments": (Instalment(due_on=soon, amount=amount),)}
             case kind:
                 more = {"of": other}
-        events.append({"shape": kind, "number": number, "at": START + timedelta(days=day), **more})
+        # No two at one instant: of those, which was told first decides.
+        events.append({"shape": kind, "number": number, "at": START + timedelta(days=day, minutes=number), **more})
     return events
 
 

@@ -120,7 +120,7 @@ def _judged(
     ended = min((moment for moment in (withdrawn_at, replaced_at) if moment is not None), default=None)
 
     def paid_by(moment: datetime) -> int:
-        return sum(r.kept_by(now) for r in money if event.at <= r.at < moment)
+        return sum(r.kept_by(now) for r in money if _came_after(event, r) and r.at < moment)
 
     def stands(status: Kept, at: datetime | None, due_on: date, holds: datetime | None = None) -> Arrangement:
         paid = total if status is Kept.KEPT else max(min(paid_by(at or now), total), 0)
@@ -129,7 +129,7 @@ def _judged(
     missed, wanted = 0, 0
     for part, deadline in zip(instalments, deadlines, strict=True):
         wanted += part.amount
-        done_at = _reached(total, event.at, money, min(deadline, ended or deadline), now)
+        done_at = _reached(total, event, money, min(deadline, ended or deadline), now)
         if done_at is not None:
             return stands(Kept.KEPT, done_at, instalments[-1].due_on)
         if ended is not None and ended < deadline:
@@ -147,13 +147,17 @@ def _judged(
 
 
 def _reached(
-    total: int, since: datetime, money: tuple[Receipt, ...], before: datetime, now: datetime
+    total: int, made: LifeEvent, money: tuple[Receipt, ...], before: datetime, now: datetime
 ) -> datetime | None:
-    """When the money that came after `since` and before `before` added up to `total`."""
+    """When the money that came after `made` and before `before` added up to `total`."""
     paid = 0
     for receipt in sorted(money, key=lambda r: (r.at, r.key)):
-        if since <= receipt.at < before and receipt.at <= now:
+        if _came_after(made, receipt) and receipt.at < before and receipt.at <= now:
             paid += receipt.kept_by(now)
             if paid >= total:
                 return receipt.at
     return None
+
+
+def _came_after(made: LifeEvent, receipt: Receipt) -> bool:
+    return (receipt.at, receipt.seq) > (made.at, made.seq)

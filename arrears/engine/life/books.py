@@ -7,7 +7,7 @@ books as what comes in time.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from arrears.engine.delinquency import local_date
@@ -52,6 +52,7 @@ class Receipt:
     key: str
     at: datetime
     amount: int
+    seq: int = 0
     taken_back: tuple[tuple[datetime, int], ...] = ()
 
     @property
@@ -111,13 +112,19 @@ def reckon(opening: Opening, events: Iterable[LifeEvent], *, zone: str, waive_re
     ledger = _Ledger(opening, zone, waive_residue)
     ordered = in_order(events)
     payments = {event.key: event for event in ordered if isinstance(event, Payment)}
-    reversals = [event for event in ordered if isinstance(event, Reversal) and event.of in payments]
-    # A payment taken back before it came is taken back the moment it comes.
-    moments = {event.key: max(event.at, payments[event.of].at) for event in reversals}
     unknown = frozenset(e.key for e in ordered if isinstance(e, Reversal) and e.of not in payments)
-    for event in sorted(ordered, key=lambda e: (moments.get(e.key, e.at), isinstance(e, Reversal), e.key)):
-        if event.key not in unknown:
-            ledger.enter(event, moments.get(event.key, event.at))
+
+    def moment(event: LifeEvent) -> tuple[datetime, int, bool]:
+        if not isinstance(event, Reversal):
+            return event.at, event.seq, False
+        # A payment taken back before it came is taken back the moment it comes.
+        paid = payments[event.of]
+        at, seq = max((event.at, event.seq), (paid.at, paid.seq))
+        return at, seq, True
+
+    known = [event for event in ordered if event.key not in unknown]
+    for event in sorted(known, key=lambda e: (moment(e), e.key)):
+        ledger.enter(event, moment(event)[0])
     return ledger.books(unknown)
 
 
@@ -164,7 +171,7 @@ class _Ledger:
         match event:
             case Payment(amount=amount):
                 self._covers[event.key] = self._cover(amount)
-                self._receipts[event.key] = Receipt(event.key, at, amount)
+                self._receipts[event.key] = Receipt(event.key, at, amount, event.seq)
                 self._balance -= amount
             case Reversal(of=of, amount=amount):
                 self._take_back(of, amount, at)
@@ -226,7 +233,7 @@ class _Ledger:
         left = min(receipt.kept, amount if amount is not None else receipt.kept)
         if not left:
             return
-        self._receipts[of] = Receipt(receipt.key, receipt.at, receipt.amount, (*receipt.taken_back, (at, left)))
+        self._receipts[of] = replace(receipt, taken_back=(*receipt.taken_back, (at, left)))
         self._balance += left
         rest = min(left, cover.rest)
         cover.rest -= rest

@@ -11,11 +11,13 @@ from datetime import date, datetime
 class LifeEvent:
     """Something that happened at `at` (UTC). `key` is its name for good: the same key is the same event.
 
-    Amounts are minor units of the account's currency.
+    Amounts are minor units of the account's currency. `seq` counts up as events become known: of two that
+    happened at the same instant, as they do while a virtual clock stands, it says which was told first.
     """
 
     key: str
     at: datetime
+    seq: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,5 +98,5 @@ class Withdrawn(LifeEvent):
 
 
 def in_order(events: Iterable[LifeEvent]) -> list[LifeEvent]:
-    """As they happened. Of one instant, by key: any order will do that is always the same."""
-    return sorted(events, key=lambda event: (event.at, event.key))
+    """As they happened; of one instant, as they were told."""
+    return sorted(events, key=lambda event: (event.at, event.seq, event.key))

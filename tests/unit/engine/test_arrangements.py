@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -21,7 +22,7 @@ def promised(amount: int = 50_00, due_on: date = FRIDAY, at: datetime = MADE, ke
 
 
 def came(amount: int, at: datetime, *taken_back: tuple[datetime, int], key: str = "m1") -> Receipt:
-    return Receipt(key, at, amount, taken_back)
+    return Receipt(key, at, amount, 1, taken_back)
 
 
 def standing(*events: LifeEvent, money: tuple[Receipt, ...] = (), now: datetime) -> tuple[Arrangement, ...]:
@@ -47,11 +48,21 @@ def test_a_promise_holds_until_its_grace_is_over_and_is_then_broken():
         ((came(80_00, JUDGED - timedelta(seconds=1)),), Kept.KEPT, 50_00),
         ((came(50_00, JUDGED),), Kept.BROKEN, 0),
         ((came(50_00, MADE - timedelta(seconds=1)),), Kept.BROKEN, 0),
+        ((replace(came(50_00, MADE), seq=-1),), Kept.BROKEN, 0),
         ((came(20_00, MADE), came(29_99, MADE, key="m2")), Kept.PARTLY_KEPT, 49_99),
         ((came(20_00, MADE), came(30_00, MADE, key="m2")), Kept.KEPT, 50_00),
         ((came(50_00, MADE, (JUDGED, 50_00)),), Kept.BROKEN, 0),
     ],
-    ids=["at once", "in grace", "too late", "before it", "in part", "in two parts", "and taken back"],
+    ids=[
+        "at once",
+        "in grace",
+        "too late",
+        "before it",
+        "at the same instant, told before",
+        "in part",
+        "in two parts",
+        "and taken back",
+    ],
 )
 def test_what_came_in_time_decides(money: tuple[Receipt, ...], status: Kept, paid: int):
     [judged] = standing(promised(), money=money, now=JUDGED + timedelta(days=1))

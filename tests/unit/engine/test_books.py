@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -92,6 +93,12 @@ def test_a_reversal_waits_for_its_payment():
     early = books(taken_back(9))
     assert (early.amount_due, early.waiting) == (120_00, {"reversals:R-1"})
     assert books(taken_back(1), paid(120_00, 3)).amount_due == 120_00, "however the clocks went"
+
+
+def test_of_one_instant_what_was_told_first_came_first():
+    fee, first = replace(charged(15_00, 3), seq=2), replace(paid(120_00, 3), seq=1)
+    assert books(fee, first).amount_due == 0, "a current account's fee is billed with its next statement"
+    assert books(replace(fee, seq=0), first).amount_due == 15_00
 
 
 def test_a_partial_payment_may_move_a_case_back_down_and_never_jumps_it_forward_killbill_2297():
