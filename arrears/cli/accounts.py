@@ -55,7 +55,7 @@ def enroll(
         return
     verb = "would be enrolled" if dry_run else "enrolled"
     say(
-        f"{result.rows:,} rows: {result.enrolled:,} {verb}, {result.already:,} known already, "
+        f"{result.rows:,} rows: {result.enrolled:,} {verb}, {_renewed(result)}{result.already:,} known already, "
         f"{len(result.rejected):,} refused"
     )
     if result.first:
@@ -86,12 +86,17 @@ def _document(result: Enrolment, started: int) -> dict[str, Any]:
         "rows": result.rows,
         "enrolled": result.enrolled,
         "already": result.already,
+        "renewed": result.renewed,
         "rejected": [{"line": r.line, "account_id": r.account_id, "reason": r.reason} for r in result.rejected],
         "rejected_file": str(result.rejected_path) if result.rejected_path else None,
         "due_at_once": dict(result.first),
         "timelines_started": started,
         "dry_run": result.dry_run,
     }
+
+
+def _renewed(result: Enrolment) -> str:
+    return f"{result.renewed:,} behind again, " if result.renewed else ""
 
 
 def show(account: Annotated[str, typer.Argument(metavar="ACCOUNT")], json: Json = False) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from itertools import islice
 from pathlib import Path
 
@@ -18,14 +18,20 @@ from arrears.engine.contact.facts import ContactChannel, Facts
 from arrears.engine.decide import Decision, Perform, Skip, Wait, decide
 from arrears.engine.delinquency import at_local
 from arrears.engine.ladder import Ladder
+from arrears.engine.life.events import Billed
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import CaseStatus, StepStatus
 from arrears.intake.portfolio import PortfolioRow, RejectedRow, read_portfolio, write_rejected
 from arrears.ledger import state
+from arrears.ledger.cases import read_case_file
 from arrears.ledger.events import log_event
+from arrears.ledger.life import key_of
+from arrears.operations.inbox import take
 from arrears.operations.services import Services, find_ladder
 
 _BATCH = 1_000
+# The register of what falls due after the account was taken in.
+BILLS = "bills"
 
 
 @dataclass(slots=True)
@@ -36,6 +42,7 @@ class Enrolment:
     rows: int = 0
     enrolled: int = 0
     already: int = 0
+    renewed: int = 0
     not_past_due: int = 0
     rejected: list[RejectedRow] = field(default_factory=list[RejectedRow])
     rejected_path: Path | None = None
@@ -57,7 +64,8 @@ def enroll(
 ) -> Enrolment:
     """Take every good row of `path` in, true as of `at`; refuse the bad ones by line and reason.
 
-    Idempotent by account id: an account that is known is left as it is. A thousand rows are one
+    Idempotent by account id: an account that is known is left as it is, unless its last case is closed and
+    the row is about a later due date: that is its next delinquency. A thousand rows are one
     transaction, so an interrupted run is completed by running it again. With `virtual`, an empty ledger's
     clock starts at `at`. Raises PortfolioError when the file as a whole cannot be read.
     """
@@ -71,8 +79,14 @@ def enroll(
         result.rejected.extend(row for row in batch if isinstance(row, RejectedRow))
         result.rows += len(batch)
         with services.ledger.write() as session:
-            new = list(_unknown(session, good))
-            result.already += len(good) - len(new)
+            known = _known(session, good)
+            new = [row for row in good if row.account_id not in known]
+            again = [row for row in good if _is_next(known.get(row.account_id), row)]
+            result.already += len(good) - len(new) - len(again)
+            result.renewed += len(again)
+            if not dry_run:
+                for row in again:
+                    _renew(services, session, row, result, at=at, who=who, driver=driver)
             for row in new:
                 first = _first_move(services, row, ladder, at)
                 if isinstance(first, Perform):
@@ -91,16 +105,79 @@ def enroll(
                 "rows": result.rows,
                 "enrolled": result.enrolled,
                 "already": result.already,
+                "renewed": result.renewed,
                 "rejected": len(result.rejected),
             }
             log_event(session, "portfolio", who=who, at=at, wall=services.clock.wall(), why=path.name, data=data)
     return result
 
 
-def _unknown(session: Session, rows: list[PortfolioRow]) -> Iterator[PortfolioRow]:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the ledger has of an account: its currency, the latest due date it knows of, whether a case is open."""
+
+    currency: str
+    due_date: date
+    open: bool
+
+
+def _known(session: Session, rows: list[PortfolioRow]) -> dict[str, _Known]:
     ids = [row.account_id for row in rows]
-    known = set(session.exec(select(models.Account.id).where(col(models.Account.id).in_(ids))).all())
-    return (row for row in rows if row.account_id not in known)
+    found = {
+        # One that was never behind may be so for the very date it was taken in with.
+        account_id: _Known(currency, due_date - timedelta(days=1), open=False)
+        for account_id, currency, due_date in session.exec(
+            select(models.Account.id, models.Account.currency, models.Account.due_date).where(
+                col(models.Account.id).in_(ids)
+            )
+        )
+    }
+    for account_id, due_date, status in session.exec(
+        select(models.Case.account_id, models.Case.due_date, models.Case.status).where(
+            col(models.Case.account_id).in_(ids)
+        )
+    ):
+        so_far = found[account_id]
+        is_open = so_far.open or status != CaseStatus.CLOSED
+        found[account_id] = replace(so_far, due_date=max(so_far.due_date, due_date), open=is_open)
+    return found
+
+
+def _is_next(known: _Known | None, row: PortfolioRow) -> bool:
+    """Whether the row tells of another delinquency of an account that is known and not behind."""
+    if known is None or known.open or row.amount_due.amount <= 0:
+        return False
+    return row.due_date > known.due_date and row.balance.currency == known.currency
+
+
+def _renew(
+    services: Services, session: Session, row: PortfolioRow, result: Enrolment, *, at: datetime, who: str, driver: str
+) -> None:
+    reference = f"{row.account_id}/{row.due_date}"
+    event = Billed(
+        key=key_of(BILLS, reference),
+        at=at,
+        due_on=row.due_date,
+        amount=row.amount_due.amount,
+        balance=row.balance.amount,
+    )
+    via = f"portfolio {result.portfolio}"
+    taken = take(
+        services,
+        session,
+        row.account_id,
+        event,
+        source=BILLS,
+        external_id=reference,
+        received_at=at,
+        via=via,
+        who=who,
+    )
+    if taken.new:
+        case = read_case_file(session, row.account_id, lock=True).case
+        case.driver = driver
+        session.add(case)
+        result.opened.append(row.account_id)
 
 
 def _open(

@@ -57,33 +57,55 @@ def receive(
     What is owed, which delinquencies there were and what stands still is reckoned anew from all that is
     known, in the order in which it happened. Raises UnknownAccount and EventRefused.
     """
+    with services.ledger.write() as session:
+        return take(
+            services,
+            session,
+            account_id,
+            event,
+            source=source,
+            external_id=external_id,
+            received_at=received_at,
+            via=via,
+            who=who,
+        )
+
+
+def take(
+    services: Services,
+    session: Session,
+    account_id: str,
+    event: LifeEvent,
+    *,
+    source: str,
+    external_id: str,
+    received_at: datetime,
+    via: str,
+    who: str,
+) -> Receipt:
+    """`receive` inside the caller's transaction."""
     if not external_id.strip():
         raise EventRefused("an event needs a reference, by which it is known again")
-    with services.ledger.write() as session:
-        others = lock_person(session, account_id)
-        account = session.get(models.Account, account_id, with_for_update=True, populate_existing=True)
-        if account is None:
-            raise UnknownAccount(account_id)
-        cases = _cases(session, account)
-        row = to_row(
-            event, account_id, source=source, external_id=external_id, received_at=received_at, via=via, who=who
-        )
-        known = session.exec(
-            select(models.LifeEvent).where(
-                models.LifeEvent.source == source, models.LifeEvent.external_id == external_id
-            )
-        ).first()
-        if known is not None and (known.account_id, known.kind, known.data) != (account_id, row.kind, row.data):
-            raise EventRefused(f"reference {external_id!r} was already used for another {known.kind}")
-        if known is None:
-            session.add(row)
-            session.flush()
-            _log(services, session, row, cases)
-            books = apply(services, session, account, cases, others, at=received_at, who=who)
-        else:
-            books = _books(services, session, account, cases)
-        closed = not cases or cases[-1].status == CaseStatus.CLOSED
-        return Receipt(account_id, known is None, closed, books)
+    others = lock_person(session, account_id)
+    account = session.get(models.Account, account_id, with_for_update=True, populate_existing=True)
+    if account is None:
+        raise UnknownAccount(account_id)
+    cases = _cases(session, account)
+    row = to_row(event, account_id, source=source, external_id=external_id, received_at=received_at, via=via, who=who)
+    known = session.exec(
+        select(models.LifeEvent).where(models.LifeEvent.source == source, models.LifeEvent.external_id == external_id)
+    ).first()
+    if known is not None and (known.account_id, known.kind, known.data) != (account_id, row.kind, row.data):
+        raise EventRefused(f"reference {external_id!r} was already used for another {known.kind}")
+    if known is None:
+        session.add(row)
+        session.flush()
+        _log(services, session, row, cases)
+        books = apply(services, session, account, cases, others, at=received_at, who=who)
+    else:
+        books = _books(services, session, account, cases)
+    closed = not cases or cases[-1].status == CaseStatus.CLOSED
+    return Receipt(account_id, known is None, closed, books)
 
 
 def apply(

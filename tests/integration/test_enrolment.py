@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
-from sqlmodel import func, select
+from sqlmodel import col, func, select
 
 import models
 from arrears.ledger.cases import UnknownAccount
 from arrears.operations.hold import hold
-from arrears.operations.pay import pay
+from arrears.operations.pay import pay, reverse
 from arrears.operations.services import Services
 from arrears.operations.show import show, status
 from tests.conftest import START, a_row
@@ -102,3 +102,52 @@ def test_every_account_is_counted_once(services: Services, portfolio: Portfolio)
     counted = status(services)
     assert counted.by_status == {"current": 2, "delinquent": 1, "held": 1, "halted": 0, "closed": 0}
     assert counted.by_stage == {"none": 3, "sms": 1, "call": 0, "letter": 0, "agency": 0, "legal": 0}
+
+
+def test_an_account_that_was_cured_and_is_behind_again_gets_a_case_of_its_own(
+    services: Services, portfolio: Portfolio
+) -> None:
+    take_in(services, portfolio(a_row()))
+    until(services, 6)
+    pay(services, "A-1", "120.00", reference="P-1", at=START + timedelta(days=6), source="test", who="test")
+    assert take_in(services, portfolio(a_row())).already == 1, "the same row again changes nothing"
+    assert show(services, "A-1")["status"] == "closed"
+    october = a_row(due_date="2026-10-01", amount_due="90.00", balance="1170.00")
+    later = START + timedelta(days=65)
+    until(services, 65)
+    again = take_in(services, portfolio(october), at=later)
+    assert (again.renewed, again.already, again.enrolled, again.opened) == (1, 0, 0, ["A-1"])
+    assert take_in(services, portfolio(october), at=later).already == 1
+    shown = show(services, "A-1")
+    assert (shown["status"], shown["days_past_due"], shown["steps"]) == ("delinquent", 4, [])
+    assert (shown["amount_due"]["amount"], shown["balance"]["amount"]) == ("90.00", "1170.00")
+    assert until(services, 67).effects == 1
+    with services.ledger.read() as session:
+        cases = session.exec(select(models.Case).order_by(col(models.Case.began))).all()
+    assert [(str(case.began), case.status, case.outcome) for case in cases] == [
+        ("2026-08-01", "closed", "cured"),
+        ("2026-10-01", "delinquent", ""),
+    ]
+
+
+def test_an_account_that_was_current_may_fall_behind(services: Services, portfolio: Portfolio) -> None:
+    take_in(services, portfolio(a_row(amount_due="0.00")))
+    assert show(services, "A-1")["status"] == "current"
+    behind = take_in(services, portfolio(a_row()), at=START + timedelta(days=3))
+    assert behind.renewed == 1
+    assert show(services, "A-1")["amount_due"]["amount"] == "120.00"
+
+
+def test_a_bounced_payment_joins_the_case_that_is_open_by_then(services: Services, portfolio: Portfolio) -> None:
+    take_in(services, portfolio(a_row()))
+    pay(services, "A-1", "120.00", reference="P-1", at=START + timedelta(days=1), source="test", who="test")
+    take_in(services, portfolio(a_row(due_date="2026-10-01", amount_due="90.00")), at=START + timedelta(days=65))
+    when = START + timedelta(days=66)
+    reverse(services, "A-1", "P-1", amount=None, reference="R-1", at=when, source="test", who="test")
+    with services.ledger.read() as session:
+        cases = session.exec(select(models.Case).order_by(col(models.Case.began))).all()
+    assert [(str(case.began), str(case.due_date), case.status) for case in cases] == [
+        ("2026-08-01", "2026-08-01", "closed"),
+        ("2026-10-01", "2026-08-01", "delinquent"),
+    ]
+    assert show(services, "A-1")["amount_due"]["amount"] == "210.00"
