@@ -39,7 +39,8 @@ def enroll_file(
             started = start_timelines(services, waiting, progress=show)
     line = (
         f"{'dry run: ' if dry_run else ''}{result.rows} rows, {result.enrolled} enrolled, "
-        f"{result.renewed} behind again, {result.already} known already, {len(result.rejected)} refused, {started} timelines started"
+        f"{result.renewed} behind again, {result.already} known already, "
+        f"{len(result.rejected)} refused, {started} timelines started"
     )
     rows = [{"line": row.line, "account": row.account_id, "reason": row.reason} for row in result.rejected]
     table("enrolment", rows, line)

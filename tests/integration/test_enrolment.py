@@ -121,7 +121,7 @@ def test_an_account_that_was_cured_and_is_behind_again_gets_a_case_of_its_own(
     shown = show(services, "A-1")
     assert (shown["status"], shown["days_past_due"], shown["steps"]) == ("delinquent", 4, [])
     assert (shown["amount_due"]["amount"], shown["balance"]["amount"]) == ("90.00", "1170.00")
-    assert until(services, 67).effects == 1
+    assert until(services, 67).effects == 2
     with services.ledger.read() as session:
         cases = session.exec(select(models.Case).order_by(col(models.Case.began))).all()
     assert [(str(case.began), case.status, case.outcome) for case in cases] == [
