@@ -9,6 +9,7 @@ from datetime import date, datetime, time, timedelta
 from itertools import islice
 from pathlib import Path
 
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, func, select
 
 import models
@@ -123,20 +124,20 @@ class _Known:
 
 def _known(session: Session, rows: list[PortfolioRow]) -> dict[str, _Known]:
     ids = [row.account_id for row in rows]
+    account, case = models.Account, models.Case
+    accounts = select_columns(col(account.id), col(account.currency), col(account.due_date)).where(
+        col(account.id).in_(ids)
+    )
+    cases = select_columns(col(case.account_id), col(case.due_date), col(case.status)).where(
+        col(case.account_id).in_(ids)
+    )
+    connection = session.connection()
     found = {
         # One that was never behind may be so for the very date it was taken in with.
         account_id: _Known(currency, due_date - timedelta(days=1), open=False)
-        for account_id, currency, due_date in session.exec(
-            select(models.Account.id, models.Account.currency, models.Account.due_date).where(
-                col(models.Account.id).in_(ids)
-            )
-        )
+        for account_id, currency, due_date in connection.execute(accounts)
     }
-    for account_id, due_date, status in session.exec(
-        select(models.Case.account_id, models.Case.due_date, models.Case.status).where(
-            col(models.Case.account_id).in_(ids)
-        )
-    ):
+    for account_id, due_date, status in connection.execute(cases):
         so_far = found[account_id]
         is_open = so_far.open or status != CaseStatus.CLOSED
         found[account_id] = replace(so_far, due_date=max(so_far.due_date, due_date), open=is_open)
