@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 
 import typer
 
 from arrears.cli.accounts import At
 from arrears.cli.output import say
-from arrears.cli.session import nudge, opened, when, who
+from arrears.cli.session import a_day, nudge, opened, when, who
 from arrears.operations import arrange
 from arrears.operations import pay as money
 from arrears.operations.pay import ChargeKind, Posted
@@ -110,7 +109,7 @@ def promise(
     at: At = None,
 ) -> None:
     """Record a promise to pay: nothing goes out while it is open."""
-    moment, day = when(at), _day(on)
+    moment, day = when(at), a_day(on)
     with opened(live=False) as services:
         posted = arrange.promise(
             services, account, amount, day, reference=reference, at=instant(services, moment), source="cli", who=who()
@@ -127,7 +126,7 @@ def plan(
 ) -> None:
     """Record a payment plan: nothing goes out while it is kept."""
     moment = when(at)
-    parts = [(_day(day), amount) for day, _, amount in (text.partition("=") for text in instalments)]
+    parts = [(a_day(day), amount) for day, _, amount in (text.partition("=") for text in instalments)]
     with opened(live=False) as services:
         posted = arrange.plan(
             services,
@@ -159,10 +158,3 @@ def _tell(services: Services, posted: Posted, what: str, done: str) -> None:
         nudge(services, posted.account_id)
     said = done if posted.new else f"was {done} before; nothing changed"
     say(f"{posted.account_id}: {what} {said}{'; case closed' if posted.new and posted.closed else ''}")
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no date; expected one such as 2026-12-01") from None

@@ -9,7 +9,7 @@ import typer
 
 from arrears.cli.accounts import At, Json
 from arrears.cli.output import note, print_json, print_table, say
-from arrears.cli.session import nudge, opened, when, who
+from arrears.cli.session import a_day, nudge, opened, when, who
 from arrears.engine.vocabulary import Disposition
 from arrears.operations import calls as call_operations
 from arrears.operations import hold as hold_operations
@@ -153,11 +153,18 @@ def call_outcome(
     disposition: Annotated[Disposition, typer.Argument()],
     by: Annotated[str, typer.Option("--by", metavar="NAME")],
     text: Annotated[str, typer.Option("--note")] = "",
+    amount: Annotated[str | None, typer.Option("--amount", help="What was promised.")] = None,
+    on: Annotated[str | None, typer.Option("--on", metavar="DATE", help="By when it was promised.")] = None,
     at: At = None,
 ) -> None:
     """Record what came of the account's open call task."""
     moment = when(at)
+    if (amount is None) != (on is None):
+        raise typer.BadParameter("--amount and --on belong together")
+    promised = call_operations.Promised(amount, a_day(on)) if amount is not None and on is not None else None
     with opened(live=False) as services:
-        call_operations.record_call(services, account, disposition, by=by, note=text, at=instant(services, moment))
+        call_operations.record_call(
+            services, account, disposition, by=by, note=text, promised=promised, at=instant(services, moment)
+        )
         nudge(services, account)
     say(f"{account}: {disposition}")

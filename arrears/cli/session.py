@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 
 import typer
 
@@ -42,6 +42,14 @@ def when(text: str | None) -> datetime | None:
         return parse_instant(text)
     except ClockError as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def a_day(text: str) -> date:
+    """A calendar day; wrong usage (exit 2) when it is none."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no date; expected one such as 2026-12-01") from None
 
 
 def nudge(services: Services, account_id: str) -> None:

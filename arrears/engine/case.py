@@ -42,7 +42,7 @@ class Case:
 
     `zone` is the account's first plausible IANA zone: days past due and preferred local times count
     there. `limitation_ends` is the first day on which the claim is time-barred. `broken_at`: when the last
-    promise or plan broke, if nothing was agreed upon since.
+    promise or plan broke, if nothing was agreed upon since. `lost_contact`: no number is known to be good.
     """
 
     account_id: str
@@ -58,4 +58,5 @@ class Case:
     outcome: str = ""
     last_payment_at: datetime | None = None
     broken_at: datetime | None = None
+    lost_contact: bool = False
     limitation_ends: date | None = None

@@ -95,6 +95,7 @@ class _Never:
 
 
 _Readiness = datetime | _Blocked | _Never
+_BY_NUMBER = (ChannelName.SMS, ChannelName.CALL)
 _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -133,6 +134,10 @@ def decide(case: Case, ladder: Ladder, *, now: datetime) -> Decision:
             if climb.attempts and not climb.open:
                 continue
             return Skip(rung, attempt, due or now, f"its time ended at {rung.until_dpd} days past due")
+        if case.lost_contact and rung.channel in _BY_NUMBER and not climb.open:
+            if climb.attempts:
+                continue
+            return Skip(rung, attempt, due or now, "no number is known at which the holder can be reached")
         if due is None:
             blocked = blocked or (rung.name, _why_not_due(rung))
             continue
@@ -283,7 +288,7 @@ def _answer(requirement: Requirement, rung: Rung, climbs: dict[str, _Climb], cas
         case UnreachedCalls(least):
             calls = [s for s in case.steps if s.channel is ChannelName.CALL and s.status is StepStatus.DONE]
             reached = any(s.disposition and s.disposition.reached_the_holder for s in calls)
-            if len(calls) >= least and not reached:
+            if case.lost_contact or (len(calls) >= least and not reached):
                 return _LONG_AGO
             return _Blocked(f"{rung.name} needs {least} calls without reaching the holder")
         case BalanceAtLeast(least):

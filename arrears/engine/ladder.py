@@ -70,7 +70,7 @@ class ContactsWithoutPayment:
 
 @dataclass(frozen=True, slots=True)
 class UnreachedCalls:
-    """The holder is out of touch: this many call attempts and never a right-party contact."""
+    """The holder is out of touch: this many call attempts and never a right-party contact, or no number left."""
 
     least: int
 

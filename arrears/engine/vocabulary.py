@@ -92,11 +92,27 @@ class Disposition(StrEnum):
     WRONG_NUMBER = "wrong_number"
     NOT_IN_SERVICE = "not_in_service"
     THIRD_PARTY_ANSWERED = "third_party_answered"
+    DECEASED = "deceased"
+    LANGUAGE = "language"
+    CALLBACK_REQUESTED = "callback_requested"
 
     @property
     def reached_the_holder(self) -> bool:
         """A right-party contact: the holder was spoken to."""
         return self in _REACHED
 
+    @property
+    def spoils_the_number(self) -> bool:
+        """The holder cannot be reached there any more."""
+        return self in _SPOILS
 
-_REACHED = frozenset({Disposition.RIGHT_PARTY_CONTACT, Disposition.PROMISE, Disposition.REFUSAL})
+
+_REACHED = frozenset(
+    {
+        Disposition.RIGHT_PARTY_CONTACT,
+        Disposition.PROMISE,
+        Disposition.REFUSAL,
+        Disposition.CALLBACK_REQUESTED,
+    }
+)
+_SPOILS = frozenset({Disposition.WRONG_NUMBER, Disposition.NOT_IN_SERVICE})

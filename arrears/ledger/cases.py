@@ -13,7 +13,7 @@ import models
 from arrears.engine.case import Case, Step, Suspension
 from arrears.engine.contact.facts import ContactChannel, Facts, Hold
 from arrears.engine.life.books import Books, reckon
-from arrears.engine.life.events import LifeEvent, Payment, Reversal
+from arrears.engine.life.events import LifeEvent, Payment, Reversal, bad_numbers
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import CaseStatus, ChannelName, Disposition, Party, StepStatus
 from arrears.ledger.life import opening_of, to_event
@@ -69,6 +69,12 @@ class CaseFile:
         return Party.THIRD if placed else Party.FIRST
 
     @property
+    def number(self) -> str:
+        """The number at which the holder is to be reached: the first that is not known to be bad, or none."""
+        bad = bad_numbers(self.life)
+        return next((number for number in self.account.phones if number not in bad), "")
+
+    @property
     def zone(self) -> str:
         """The zone in which this account's days are counted."""
         return self.account.zones[0] if self.account.zones else ""
@@ -98,6 +104,7 @@ class CaseFile:
             outcome=case.outcome,
             last_payment_at=self.last_payment_at,
             broken_at=broken_at,
+            lost_contact=not self.number,
             limitation_ends=limitation_ends,
         )
 

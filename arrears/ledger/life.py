@@ -13,6 +13,7 @@ from arrears.engine.life.events import (
     Billed,
     Charge,
     LifeEvent,
+    NumberChecked,
     Payment,
     Plan,
     Promise,
@@ -32,6 +33,7 @@ KINDS: Final[Mapping[str, type[LifeEvent]]] = {
     "promise": Promise,
     "plan": Plan,
     "withdrawn": Withdrawn,
+    "number": NumberChecked,
 }
 _WORD: Final[Mapping[type[LifeEvent], str]] = {shape: word for word, shape in KINDS.items()}
 

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 
-import models
 from arrears.engine.delinquency import local_date
 from arrears.engine.life.arrangements import Arrangement, Kept
 from arrears.engine.life.events import Instalment, Plan, Promise, Withdrawn
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import CaseStatus
-from arrears.ledger.cases import UnknownAccount, read_case_file
+from arrears.ledger.cases import CaseFile, read_case_file
 from arrears.ledger.life import key_of
 from arrears.operations.inbox import EventRefused
 from arrears.operations.pay import Posted, in_currency, post
@@ -101,9 +100,13 @@ def arrangements_of(services: Services, account_id: str, *, at: datetime) -> tup
 
 def _must_be_possible(services: Services, account_id: str, days: Sequence[date], at: datetime, what: str) -> None:
     with services.ledger.read() as session:
-        if session.get(models.Account, account_id) is None:
-            raise UnknownAccount(account_id)
         file = read_case_file(session, account_id)
+    must_be_possible(services, file, days, at, what)
+
+
+def must_be_possible(services: Services, file: CaseFile, days: Sequence[date], at: datetime, what: str) -> None:
+    """ArrangementRefused when nothing can be agreed upon for these days: past, too far, or the case is closed."""
+    account_id = file.account.id
     if file.case.status == CaseStatus.CLOSED:
         raise ArrangementRefused(f"the case of account {account_id} is closed: {file.case.outcome}")
     today, furthest = local_date(at, file.zone), terms_of(services, file.case).furthest_days

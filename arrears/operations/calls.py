@@ -1,44 +1,72 @@
-"""What a collector reports about a call."""
+"""What a collector reports about a call, and what follows from it."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime
 
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 import models
+from arrears.engine.contact.facts import ContactChannel
+from arrears.engine.life.events import NumberChecked, Promise
+from arrears.engine.money import Money
 from arrears.engine.vocabulary import Disposition, StepStatus
-from arrears.ledger.cases import read_case_file
+from arrears.ledger.cases import CaseFile, lock_person, read_case_file
 from arrears.ledger.events import log_event
+from arrears.ledger.life import key_of
+from arrears.operations.arrange import ARRANGEMENTS, must_be_possible
+from arrears.operations.consent import allow
+from arrears.operations.hold import place, reconsider
+from arrears.operations.inbox import take
+from arrears.operations.pay import in_currency
 from arrears.operations.services import Services
 from arrears.operations.wake import make_due
+from arrears.policies.hold_kinds import HoldKind
+
+# The register of what calls and messages show about numbers.
+NUMBERS = "numbers"
 
 
 class CallRefused(Exception):
     """The outcome was not recorded; the message says why."""
 
 
-def record_call(
-    services: Services, account_id: str, disposition: Disposition, *, by: str, note: str = "", at: datetime
-) -> models.CallTask:
-    """Record the outcome of the account's open call task.
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """What was promised on the telephone."""
 
-    Or of one taken out of the queue while it was being worked: what was said was said. Raises
-    UnknownAccount and CallRefused.
+    amount: Money | str
+    due_on: date
+
+
+def record_call(
+    services: Services,
+    account_id: str,
+    disposition: Disposition,
+    *,
+    by: str,
+    note: str = "",
+    promised: Promised | None = None,
+    at: datetime,
+) -> models.CallTask:
+    """Record the outcome of the account's open call task, and what follows from it, in one transaction.
+
+    Or of one taken out of the queue while it was being worked: what was said was said. A wrong number or one
+    out of service is not used again; a death holds all the person's accounts; who asks to be called back
+    has consented to calls; a promise pauses the ladder. Raises UnknownAccount, CallRefused, MoneyError and
+    EventRefused.
     """
+    if promised is not None and disposition is not Disposition.PROMISE:
+        raise CallRefused(f"an amount and a date belong to the outcome promise, not to {disposition}")
+    amount = in_currency(services, account_id, promised.amount, what="promise").amount if promised else 0
     with services.ledger.write() as session:
+        others = lock_person(session, account_id)
         file = read_case_file(session, account_id, lock=True)
-        task = session.exec(
-            select(models.CallTask)
-            .where(
-                models.CallTask.account_id == account_id,
-                col(models.CallTask.status).in_(("open", "cancelled")),
-                col(models.CallTask.disposition).is_(None),
-            )
-            .order_by(col(models.CallTask.status).desc(), col(models.CallTask.created_at).desc())
-        ).first()
-        if task is None:
-            raise CallRefused(f"account {account_id} has no open call task")
+        task = _task(session, account_id)
+        reference = f"{task.key}/{disposition}"
+        if promised is not None:
+            must_be_possible(services, file, [promised.due_on], at, "promise")
         task.status, task.disposition, task.worked_by = "done", disposition, by
         task.note, task.worked_at = note, at
         session.add(task)
@@ -51,4 +79,76 @@ def record_call(
         data = {"rung": task.rung, "attempt": task.attempt, "disposition": str(disposition)}
         log_event(session, "call", who=by, at=at, wall=services.clock.wall(), case=file.case, data=data)
         make_due(session, file.case, at=at)
+        session.flush()
+        _follow(services, session, file, task, disposition, others, by=by, at=at)
+        if promised is not None:
+            event = Promise(key=key_of(ARRANGEMENTS, reference), at=at, amount=amount, due_on=promised.due_on)
+            take(
+                services,
+                session,
+                account_id,
+                event,
+                source=ARRANGEMENTS,
+                external_id=reference,
+                received_at=at,
+                via="call",
+                who=by,
+            )
         return task
+
+
+def _follow(
+    services: Services,
+    session: Session,
+    file: CaseFile,
+    task: models.CallTask,
+    disposition: Disposition,
+    others: list[str],
+    *,
+    by: str,
+    at: datetime,
+) -> None:
+    """What an outcome means beyond the call."""
+    account_id = file.account.id
+    if disposition.spoils_the_number:
+        reference = f"{task.key}/number"
+        event = NumberChecked(
+            key=key_of(NUMBERS, reference), at=at, number=task.number, good=False, why=str(disposition)
+        )
+        take(
+            services,
+            session,
+            account_id,
+            event,
+            source=NUMBERS,
+            external_id=reference,
+            received_at=at,
+            via="call",
+            who=by,
+        )
+    if disposition is Disposition.DECEASED and not any(h.kind == HoldKind.DECEASED for h in file.holds):
+        place(session, file, HoldKind.DECEASED, None, since=at, until=None, who=by)
+        wall = services.clock.wall()
+        log_event(session, "hold", who=by, at=at, wall=wall, case=file.case, why=HoldKind.DECEASED)
+        reconsider(services, session, file, others, at=at, who=by)
+    if disposition is Disposition.CALLBACK_REQUESTED:
+        allow(session, file, ContactChannel.CALL, at=at, evidence=f"asked on the telephone, {task.key}", who=by)
+    if disposition is Disposition.LANGUAGE:
+        wall, data = services.clock.wall(), {"rung": task.rung, "attempt": task.attempt}
+        why = "the holder speaks another language"
+        log_event(session, "for a person", who=by, at=at, wall=wall, case=file.case, why=why, data=data)
+
+
+def _task(session: Session, account_id: str) -> models.CallTask:
+    task = session.exec(
+        select(models.CallTask)
+        .where(
+            models.CallTask.account_id == account_id,
+            col(models.CallTask.status).in_(("open", "cancelled")),
+            col(models.CallTask.disposition).is_(None),
+        )
+        .order_by(col(models.CallTask.status).desc(), col(models.CallTask.created_at).desc())
+    ).first()
+    if task is None:
+        raise CallRefused(f"account {account_id} has no open call task")
+    return task

@@ -36,7 +36,7 @@ def proposal_of(file: CaseFile, rung: Rung) -> Proposal:
         channel=contact_channel(rung.channel),
         actor=file.actor,
         purpose=rung.purpose,
-        number=file.account.phones[0] if file.account.phones else "",
+        number=file.number,
         debt=file.account.id,
     )
 

@@ -103,7 +103,7 @@ def place(
     """
     account = file.account
     if kind in _OF_THE_NUMBER and (channel is None or channel in _TO_A_NUMBER):
-        number = number or (account.phones[0] if account.phones else "")
+        number = number or file.number or (account.phones[0] if account.phones else "")
     row = models.Hold(
         account_id=account.id,
         holder_id=account.holder_id,

@@ -96,9 +96,9 @@ def contact_context(
 
 
 def _number(file: CaseFile) -> str:
-    if not file.account.phones:
-        raise CannotPrepare("no phone number is known")
-    return file.account.phones[0]
+    if not file.number:
+        raise CannotPrepare("no number is known at which the holder can be reached")
+    return file.number
 
 
 def _call(services: Services, file: CaseFile, rung: Rung, context: ContactContext) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def _placement(file: CaseFile, step: models.Step, context: ContactContext, now: 
         account_id=context.account_id,
         reference=step.reference,
         holder_name=context.holder_name,
-        phone=file.account.phones[0] if file.account.phones else "",
+        phone=file.number,
         address=context.address,
         creditor=context.creditor,
         balance=context.balance,

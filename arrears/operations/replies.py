@@ -110,7 +110,7 @@ def _answer(
     who: str,
 ) -> Intent | None:
     """The intent of the one answer, committed with what it answers; None when none is due."""
-    if ContactChannel.SMS not in meaning.channels or not file.account.phones or stopped_why(session) is not None:
+    if ContactChannel.SMS not in meaning.channels or not file.number or stopped_why(session) is not None:
         return None
     limits = [rule.confirm_within for rule in words if rule.confirm_within is not None]
     now = services.clock.now()
@@ -130,7 +130,7 @@ def _answer(
         reference=free_reference(session, file.case.id, template, attempt),
         due_at=at,
         at=at,
-        number=file.account.phones[0],
+        number=file.number,
         actor=file.actor,
         rules=sorted(rule.id for rule in words),
         verdict={"verdict": "allow", "purpose": purpose, "answers": True},

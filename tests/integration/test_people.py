@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from sqlmodel import select
@@ -16,7 +17,7 @@ from arrears.engine.vocabulary import ChannelName, Disposition
 from arrears.operations import brakes, steer
 from arrears.operations.advance import advance, record_failure
 from arrears.operations.brakes import Budget
-from arrears.operations.calls import CallRefused, record_call
+from arrears.operations.calls import CallRefused, Promised, record_call
 from arrears.operations.hold import HoldRefused, hold, release
 from arrears.operations.inbox import EventRefused
 from arrears.operations.moves import Standstill
@@ -114,6 +115,51 @@ def test_nobody_answering_has_the_next_call_four_days_later(enrolled: Services) 
     until(enrolled, 35)
     assert last(enrolled, "call-1")["at"] == "2026-09-04T14:00:00Z"
     assert call_tasks(enrolled) == ["done", "open"]
+
+
+def called(services: Services, disposition: Disposition, **more: Any) -> None:
+    until(services, 31)
+    record_call(services, "A-1", disposition, by="C. Ollector", at=at(services), **more)
+
+
+@pytest.mark.parametrize("disposition", [Disposition.WRONG_NUMBER, Disposition.NOT_IN_SERVICE])
+def test_a_number_that_is_wrong_is_not_used_again_and_nobody_left_to_call_is_lost(
+    enrolled: Services, disposition: Disposition
+) -> None:
+    called(enrolled, disposition)
+    until(enrolled, 62)
+    assert [step for step in steps(enrolled) if step[0] == "call-1"] == [("call-1", "done")]
+    assert ("letter-1", "done") in steps(enrolled)
+    assert call_tasks(enrolled) == ["done"]
+
+
+def test_a_death_told_on_the_telephone_holds_everything(enrolled: Services) -> None:
+    called(enrolled, Disposition.DECEASED)
+    shown = show(enrolled, "A-1")
+    assert ([hold["kind"] for hold in shown["holds"]], shown["status"]) == (["DECEASED"], "held")
+
+
+def test_a_promise_on_the_telephone_pauses_the_ladder(enrolled: Services) -> None:
+    called(enrolled, Disposition.PROMISE, promised=Promised("120.00", date(2026, 9, 10)))
+    shown = show(enrolled, "A-1")
+    assert (shown["status"], shown["arrangements"][0]["due_on"]) == ("held", "2026-09-10")
+    assert until(enrolled, 42).effects == 0
+
+
+def test_a_promise_that_cannot_be_leaves_the_call_as_it_was(enrolled: Services) -> None:
+    with pytest.raises(EventRefused, match="none further away than 45 days"):
+        called(enrolled, Disposition.PROMISE, promised=Promised("120.00", date(2027, 9, 10)))
+    assert call_tasks(enrolled) == ["open"]
+    with pytest.raises(CallRefused, match="belong to the outcome promise"):
+        called(enrolled, Disposition.REFUSAL, promised=Promised("120.00", date(2026, 9, 10)))
+    assert call_tasks(enrolled) == ["open"]
+
+
+def test_whoever_asks_to_be_called_back_has_consented_to_calls(enrolled: Services) -> None:
+    called(enrolled, Disposition.CALLBACK_REQUESTED)
+    with enrolled.ledger.read() as session:
+        [consent] = session.exec(select(models.Consent)).all()
+    assert (consent.channel, consent.at) == ("call", at(enrolled))
 
 
 # Holds ------------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ import models
 Row = dict[str, Any]
 CONTACT = {"sms": "sms", "call": "call", "letter": "letter", "agency": "placement", "legal": "referral"}
 REACHING = ("sms", "call", "letter")
-SPOKEN = ("conversation", "right_party_contact", "promise", "refusal")
+SPOKEN = ("conversation", "right_party_contact", "promise", "refusal", "callback_requested")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 CALENDARS = {"gb_bank_holidays": ("GB", "ENG"), "us_federal_holidays": ("US", None)}
 CHARGED_OFF = 180

@@ -228,7 +228,7 @@ class Year:
     def _work_the_calls(self, now: datetime) -> None:
         for task in sorted(open_tasks(self.services.ledger, limit=10_000), key=lambda task: task.key):
             if self.rng.random() < 0.6:
-                outcome = self.rng.choices(list(Disposition), [3, 2, 2, 30, 20, 12, 2, 12, 3])[0]
+                outcome = self.rng.choices(list(Disposition), [3, 2, 2, 30, 20, 12, 0.3, 0.5, 3, 0.2, 1, 1])[0]
                 record_call(self.services, task.account_id, outcome, by="C. Ollector", at=now)
                 self.happened["call worked"] += 1
 

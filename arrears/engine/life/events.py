@@ -97,6 +97,21 @@ class Withdrawn(LifeEvent):
     of: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberChecked(LifeEvent):
+    """Whether the holder can be reached at `number` (E.164), as a call or a message showed."""
+
+    number: str
+    good: bool
+    why: str = ""
+
+
+def bad_numbers(events: Iterable[LifeEvent]) -> frozenset[str]:
+    """Numbers at which the holder cannot be reached; of several words on one, the last counts."""
+    last = {event.number: event.good for event in in_order(events) if isinstance(event, NumberChecked)}
+    return frozenset(number for number, good in last.items() if not good)
+
+
 def in_order(events: Iterable[LifeEvent]) -> list[LifeEvent]:
     """As they happened; of one instant, as they were told."""
     return sorted(events, key=lambda event: (event.at, event.seq, event.key))

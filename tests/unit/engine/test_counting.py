@@ -231,7 +231,7 @@ def test_only_the_rules_channels_count_and_all_of_them_together():
 def test_a_cap_on_conversations_counts_those_and_what_may_have_been_one():
     rule = replace(ONE, counts=Counts.CONVERSATIONS)
     assert isinstance(judged(WEDNESDAY, rule, a_call(EARLIER, "no_answer")), Allow)
-    for outcome in ("right_party_contact", "promise", "refusal", "conversation", ""):
+    for outcome in ("right_party_contact", "promise", "refusal", "callback_requested", "conversation", ""):
         assert isinstance(judged(WEDNESDAY, rule, a_call(EARLIER, outcome)), Defer), outcome
 
 

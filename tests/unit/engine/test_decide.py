@@ -10,7 +10,7 @@ import pytest
 
 from arrears.engine.case import Case, Step, Suspension
 from arrears.engine.decide import Close, Decision, Perform, Skip, Wait, decide
-from arrears.engine.ladder import Ladder, Late
+from arrears.engine.ladder import Ladder, Late, Terms
 from arrears.engine.vocabulary import CaseStatus, ChannelName, Disposition, StepStatus
 from tests.builders import NOW, a_case, a_step, day, made, recorded, standard_ladder, usd
 
@@ -50,6 +50,26 @@ def without(rung: str, **changes: object) -> Ladder:
     """The standard ladder with one rung changed."""
     rungs = tuple(replace(r, **changes) if r.name == rung else r for r in LADDER.rungs)  # type: ignore[arg-type]
     return replace(LADDER, rungs=rungs)
+
+
+def test_a_holder_without_a_good_number_gets_letters_and_may_be_sued():
+    case, log = climb(
+        a_case(dpd=0, approvals=frozenset({"legal-1"}), lost_contact=True), NOW, NOW + timedelta(days=400)
+    )
+    done = list(dict.fromkeys(step.rung for step in case.steps if step.status is StepStatus.DONE))
+    assert done == ["letter-1", "letter-2", "letter-3", "agency-1", "legal-1"]
+    skipped = [step.rung for step in case.steps if step.status is StepStatus.SKIPPED]
+    assert skipped == ["sms-1", "sms-2", "sms-3", "call-1"], "once each, not once an attempt"
+    assert log[-1] == ("close", "referred")
+
+
+def test_after_a_broken_promise_the_ladder_goes_on_where_its_terms_say():
+    ladder = replace(LADDER, terms=Terms(after_broken="call-1"))
+    case = a_case(dpd=8, broken_at=NOW)
+    assert next_for(case, ladder=LADDER) != next_for(case, ladder=ladder)
+    case, log = climb(case, NOW, NOW + timedelta(days=1), ladder)
+    assert [rung for rung, why in log if "a promise was broken" in why] == ["sms-1", "sms-2", "sms-3"]
+    assert ("call-1", "done") in log
 
 
 # --- on time ---------------------------------------------------------------------------------------------------

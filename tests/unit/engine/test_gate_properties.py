@@ -67,7 +67,7 @@ ZONES = (
 )
 # Around the clock changes of these zones, where mistakes live.
 CHANGES = ("2026-10-25", "2026-11-01", "2027-03-14", "2027-03-28", "2026-10-03", "2027-04-03", "2027-04-29")
-SPOKEN = ("conversation", "right_party_contact", "promise", "refusal")
+SPOKEN = ("conversation", "right_party_contact", "promise", "refusal", "callback_requested")
 OUTCOMES = ("", "no_answer", "voicemail", "busy", "not_in_service", *SPOKEN)
 CALL, SMS, LETTER = ContactChannel.CALL, ContactChannel.SMS, ContactChannel.LETTER
 CHANNELS = (CALL, SMS, LETTER)
