@@ -10,6 +10,7 @@ import typer
 from arrears.cli.accounts import At, Json
 from arrears.cli.output import note, print_json, print_table, say
 from arrears.cli.session import a_day, nudge, opened, when, who
+from arrears.clock import iso
 from arrears.engine.vocabulary import Disposition
 from arrears.operations import calls as call_operations
 from arrears.operations import hold as hold_operations
@@ -40,9 +41,13 @@ def hold(
     with opened(live=False) as services:
         start = instant(services, moment)
         new = hold_operations.hold(services, account, kind, at=start, until=end, channel=channel, who=who())
+        late = hold_operations.would_have_stopped(services, account, kind) if new else []
         if new:
             nudge(services, account)
     say(f"{account}: {'held' if new else 'was held already'}: {kind.upper()}")
+    for step in late:
+        at_instant = iso(step.at) if step.at else ""
+        say(f"  known in time it would have stopped {step.rung} of {step.account_id} on {at_instant}")
 
 
 def release(account: Account, kind: Annotated[str, typer.Argument(metavar="KIND")], at: At = None) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 import models
-from arrears.engine.contact.facts import ContactChannel, Proposal
+from arrears.engine.contact.facts import ContactChannel, Facts, Proposal, contact_channel
 from arrears.engine.contact.holds import blocking_holds
 from arrears.engine.contact.rules import HOUSE
-from arrears.engine.vocabulary import CaseStatus, StepStatus
-from arrears.ledger.cases import CaseFile, lock_person, read_case_file
+from arrears.engine.vocabulary import CaseStatus, ChannelName, Party, StepStatus
+from arrears.ledger.cases import CaseFile, hold_fact, lock_person, read_case_file
 from arrears.ledger.events import log_event
 from arrears.operations.call_queue import cancel_open_tasks
 from arrears.operations.services import Services
@@ -62,9 +62,50 @@ def hold(
         if any(h.kind == kind and h.channel == channel and h.until == until for h in file.holds):
             return False
         place(session, file, kind, channel, since=at, until=until, who=who)
-        log_event(session, "hold", who=who, at=at, wall=services.clock.wall(), case=file.case, why=kind)
+        late = [step.reference for step in _made_under(services, session, file, others, file.holds[-1])]
+        data: dict[str, object] = {"would_have_stopped": late} if late else {}
+        log_event(session, "hold", who=who, at=at, wall=services.clock.wall(), case=file.case, why=kind, data=data)
         reconsider(services, session, file, others, at=at, who=who)
         return True
+
+
+def would_have_stopped(services: Services, account_id: str, kind: str) -> list[models.Step]:
+    """What was made since the last hold of `kind` began, and would not have been had it been known in time.
+
+    Of all accounts that the hold covers, the oldest first. Raises UnknownAccount.
+    """
+    with services.ledger.read() as session:
+        file = read_case_file(session, account_id)
+        placed = [row for row in file.holds if row.kind == kind.strip().upper().replace("-", "_")]
+        others = session.exec(
+            select(models.Account.id).where(
+                models.Account.holder_id == file.account.holder_id, models.Account.id != account_id
+            )
+        ).all()
+        return _made_under(services, session, file, others, placed[-1]) if placed else []
+
+
+def _made_under(
+    services: Services, session: Session, file: CaseFile, others: Sequence[str], row: models.Hold
+) -> list[models.Step]:
+    made: list[models.Step] = []
+    for account in (file.account, *(session.get_one(models.Account, other) for other in others)):
+        fact = hold_fact(row, other_debt=account.id != row.account_id)
+        facts = Facts(tuple(account.jurisdictions), tuple(account.zones), (fact,))
+        steps = session.exec(
+            select(models.Step).where(
+                models.Step.account_id == account.id,
+                models.Step.status == StepStatus.DONE,
+                col(models.Step.at) >= row.since,
+            )
+        )
+        for step in steps:
+            assert step.at is not None
+            actor = Party(step.actor) if step.actor else file.actor
+            proposal = Proposal(contact_channel(ChannelName(step.channel)), actor, str(step.verdict.get("purpose", "")))
+            if blocking_holds(proposal, services.rulebook, facts, now=step.at):
+                made.append(step)
+    return sorted(made, key=lambda step: step.at or row.since)
 
 
 def release(services: Services, account_id: str, kind: str, *, at: datetime, who: str) -> int:

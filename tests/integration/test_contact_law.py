@@ -29,7 +29,7 @@ from arrears.operations.call_queue import open_tasks
 from arrears.operations.calls import record_call
 from arrears.operations.evidence import write_evidence
 from arrears.operations.explain import NothingToExplain, explain
-from arrears.operations.hold import HoldRefused, hold, release
+from arrears.operations.hold import HoldRefused, hold, release, would_have_stopped
 from arrears.operations.moves import Intended, next_move
 from arrears.operations.perform import carry_out
 from arrears.operations.replies import Received, receive_text
@@ -344,6 +344,22 @@ def test_an_opt_out_from_texts_leaves_the_calls_in_the_queue(enrol: Enrol) -> No
     assert len(open_tasks(services.ledger)) == 1
     consents.revoke(services, "A-1", [ContactChannel.CALL], at=at(services), how="by telephone", who="test")
     assert open_tasks(services.ledger) == []
+
+
+def test_a_hold_known_late_is_set_as_of_when_it_began_and_says_what_it_would_have_stopped(enrol: Enrol) -> None:
+    services = enrol(*2 * [("US", {"holder_id": "H-1"})])
+    until(services, 16)
+    began = START + timedelta(days=4)
+    hold(services, "A-1", "BANKRUPTCY_STAY", at=began, until=None, channel=None, who="test")
+    late = would_have_stopped(services, "A-1", "bankruptcy-stay")
+    assert late, "the texts of both accounts after the fourth day"
+    assert {step.account_id for step in late} == {"A-1", "A-2"}
+    assert all(step.at is not None and step.at >= began for step in late)
+    assert {step.rung for step in late}.isdisjoint({"sms-1"})
+    with services.ledger.read() as session:
+        [event] = session.exec(select(models.Event).where(models.Event.what == "hold")).all()
+    assert event.data["would_have_stopped"] == [step.reference for step in late]
+    assert would_have_stopped(services, "A-2", "BANKRUPTCY_STAY") == []
 
 
 def test_placement_goes_on_when_breathing_space_has_run_out(enrol: Enrol) -> None:
