@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import IO
 
@@ -76,6 +76,12 @@ def _environment(port: int) -> dict[str, str]:
         "ARREARS_SWEEP_GRACE_SECONDS": "10",
         "TWILIO_ACCOUNT_SID": "",
     }
+
+
+def _agreed(text: str, now: datetime) -> tuple[str, date]:
+    """`58.00 in 33 days`: the amount, and the day it is meant for."""
+    amount, _, days, _ = text.split()
+    return amount, (now + timedelta(days=int(days))).date()
 
 
 @dataclass(frozen=True)
@@ -148,7 +154,7 @@ class Story:
         from arrears.cli.session import nudge
         from arrears.engine.money import Money
         from arrears.engine.vocabulary import Disposition
-        from arrears.operations import calls, hold, pay, replies, show, steer
+        from arrears.operations import arrange, calls, hold, pay, replies, show, steer
 
         at = self.services.clock.now()
         detail, _, more = it.detail.partition(" ")
@@ -168,7 +174,22 @@ class Story:
             case "release":
                 hold.release(self.services, it.account_id, it.detail, at=at, who="desk")
             case "call":
-                calls.record_call(self.services, it.account_id, Disposition(it.detail), by="C. Ollector", at=at)
+                promised = calls.Promised(*_agreed(more, at)) if more else None
+                calls.record_call(
+                    self.services, it.account_id, Disposition(detail), by="C. Ollector", promised=promised, at=at
+                )
+            case "plan":
+                amount, due_on = _agreed(it.detail, at)
+                arrange.plan(
+                    self.services,
+                    it.account_id,
+                    [(due_on, amount)],
+                    misses_allowed=0,
+                    reference=f"DEMO-{it.account_id}",
+                    at=at,
+                    source="demo",
+                    who="desk",
+                )
             case "approve":
                 steer.approve(self.services, it.account_id, detail, by=more.removeprefix("by ") or "A. Counsel", at=at)
             case other:

@@ -27,6 +27,9 @@ _FICTION = re.compile(
     r"\+1\d{3}55501\d{2}|\+442079460\d{3}|\+447700900\d{3}|\+493023125\d{3}|\+915550100\d{3}|\+8610001000\d{3}"
 )
 
+# What a promise or plan is about: an amount, and in how many days.
+_AGREED = re.compile(r"\d+\.\d\d in \d+ days")
+
 _AREA_CODES = {
     "AZ": {"602"},
     "CA": {"310", "415"},
@@ -125,6 +128,9 @@ def test_every_event_of_the_sample_life_is_one_that_the_trade_knows() -> None:
                 assert 0 < money(it, account).amount <= account.balance.amount
             case "call":
                 assert it.detail in set(Disposition)
+                assert not it.more or (it.detail == "promise" and _AGREED.fullmatch(it.more))
+            case "plan":
+                assert _AGREED.fullmatch(f"{it.detail} {it.more}")
             case "hold" | "release":
                 assert it.detail in set(HoldKind)
                 assert not it.more or it.more in set(ChannelName)
@@ -161,8 +167,10 @@ def test_in_the_sample_life_a_dispute_ends_after_twenty_days_and_vulnerability_d
 
 
 def test_in_the_sample_life_a_plan_is_kept_and_a_stop_names_its_channel() -> None:
-    (plan,) = [it for it in life() if it.detail == "PAYMENT_PLAN_ACTIVE"]
-    assert [it.day > plan.day for it in life() if (it.event, it.account_id) == ("payment", plan.account_id)][-1]
+    (plan,) = [it for it in life() if it.event == "plan"]
+    payment = [it for it in life() if (it.event, it.account_id) == ("payment", plan.account_id)][-1]
+    assert plan.day < payment.day < plan.day + 33
+    assert (plan.detail, plan.more) == (payment.detail, "in 33 days")
     (reply,) = [f"{it.detail} {it.more}" for it in life() if it.event == "reply"]
     keywords = [rule for pack in shipped_rules().matching(("US",)) for rule in pack.keywords]
     assert read_reply(reply, keywords).channels == {ContactChannel.SMS}
