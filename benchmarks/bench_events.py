@@ -44,7 +44,7 @@ def measured(services: Services, events: list[tuple[str, Payment, str]], size: i
     for begin in range(0, len(events), size):
         with services.ledger.write() as session:
             for account_id, event, reference in events[begin : begin + size]:
-                receipt = take(
+                taken = take(
                     services,
                     session,
                     account_id,
@@ -55,7 +55,7 @@ def measured(services: Services, events: list[tuple[str, Payment, str]], size: i
                     via="benchmark",
                     who="benchmark",
                 )
-                assert receipt.new
+                assert taken.new
     return len(events) / (time.perf_counter() - started)
 
 

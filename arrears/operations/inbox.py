@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,7 +31,7 @@ class EventRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class Taken:
     """What became of an event. `new` is False when it was known: nothing has changed. `books`: as they are now."""
 
     account_id: str
@@ -51,7 +50,7 @@ def receive(
     received_at: datetime,
     via: str,
     who: str,
-) -> Receipt:
+) -> Taken:
     """Take `event` in, once by `source` and `external_id`, whenever it comes.
 
     What is owed, which delinquencies there were and what stands still is reckoned anew from all that is
@@ -82,11 +81,11 @@ def take(
     received_at: datetime,
     via: str,
     who: str,
-) -> Receipt:
+) -> Taken:
     """`receive` inside the caller's transaction."""
     if not external_id.strip():
         raise EventRefused("an event needs a reference, by which it is known again")
-    others = lock_person(session, account_id)
+    lock_person(session, account_id)
     account = session.get(models.Account, account_id, with_for_update=True, populate_existing=True)
     if account is None:
         raise UnknownAccount(account_id)
@@ -101,11 +100,11 @@ def take(
         session.add(row)
         session.flush()
         _log(services, session, row, cases)
-        books = apply(services, session, account, cases, others, at=received_at, who=who)
+        books = apply(services, session, account, cases, at=received_at, who=who)
     else:
         books = _books(services, session, account, cases)
     closed = not cases or cases[-1].status == CaseStatus.CLOSED
-    return Receipt(account_id, known is None, closed, books)
+    return Taken(account_id, known is None, closed, books)
 
 
 def apply(
@@ -113,7 +112,6 @@ def apply(
     session: Session,
     account: models.Account,
     cases: list[models.Case],
-    others: Sequence[str],
     *,
     at: datetime,
     who: str,
@@ -131,7 +129,7 @@ def apply(
         # The case may have been closed before, by a referral, with a call still in the queue.
         cancel_open_tasks(session, account.id, at=at)
     if cases:
-        reconsider(services, session, read_case_file(session, account.id, lock=True), others, at=at, who=who)
+        reconsider(services, session, read_case_file(session, account.id, lock=True), (), at=at, who=who)
     return books
 
 

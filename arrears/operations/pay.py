@@ -131,7 +131,7 @@ def post(
     services: Services, account_id: str, event: LifeEvent, *, register: str, reference: str, source: str, who: str
 ) -> Posted:
     """Take the event in as of where the ledger's time stands, or of when it happens if that is later."""
-    receipt = receive(
+    taken = receive(
         services,
         account_id,
         event,
@@ -141,7 +141,7 @@ def post(
         via=source,
         who=who,
     )
-    return Posted(account_id, reference, receipt.new, receipt.closed)
+    return Posted(account_id, reference, taken.new, taken.closed)
 
 
 def in_currency(services: Services, account_id: str, amount: Money | str, *, what: str, signed: bool = False) -> Money:
