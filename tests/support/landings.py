@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import create_engine, text
-from sqlalchemy.engine import make_url
+from sqlalchemy import Integer, Table, create_engine, text
+from sqlalchemy.pool import NullPool
+from sqlmodel import SQLModel
 
 from arrears.ledger.cases import read_case_file
 from arrears.operations.brakes import Budget
@@ -116,33 +117,48 @@ class SqliteStairs(Stairs):
 
 
 class PostgresStairs(Stairs):
-    """`url` is a database of the test's own, whose name the copies' names begin with."""
+    """`url` is a database of the test's own. Its rows are put back, which is much faster than a copy of it."""
 
     def __init__(self, folder: Path, portfolio: Path, url: str) -> None:
-        self._database = make_url(url)
-        self._admin = create_engine(self._database.set(database="postgres"), isolation_level="AUTOCOMMIT")
+        self._address = url
+        self._engine = create_engine(url, poolclass=NullPool)
+        self._rows: dict[str, dict[str, list[dict[str, Any]]]] = {}
         super().__init__(folder, portfolio)
 
     def close(self) -> None:
-        for suffix in ("ledger", *RUNGS):
-            self._run(f"DROP DATABASE IF EXISTS {self._named(suffix)} WITH (FORCE)")
-        self._admin.dispose()
+        self._engine.dispose()
 
     def _url(self) -> str:
-        return self._database.render_as_string(hide_password=False)
+        return self._address
 
     def _save(self, channel: str) -> None:
-        self._run(f"CREATE DATABASE {self._named(channel)} TEMPLATE {self._database.database}")
+        with self._engine.connect() as connection:
+            self._rows[channel] = {
+                table.name: [dict(row) for row in connection.execute(table.select()).mappings()] for table in _tables()
+            }
 
     def _restore(self, channel: str) -> str:
-        name = self._named("ledger")
-        self._run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        self._run(f"CREATE DATABASE {name} TEMPLATE {self._named(channel)}")
-        return self._database.set(database=name).render_as_string(hide_password=False)
+        with self._engine.begin() as connection:
+            # Whoever was killed may have left a transaction behind.
+            connection.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            )
+            # The event log refuses to be emptied, but by whoever replicates it.
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+            for table in _tables():
+                connection.execute(table.delete())
+            for table in _tables():
+                if rows := self._rows[channel][table.name]:
+                    connection.execute(table.insert(), rows)
+                if "id" in table.c and isinstance(table.c.id.type, Integer):
+                    sequence = f"pg_get_serial_sequence('{table.name}', 'id')"
+                    highest = f"(SELECT coalesce(max(id), 0) + 1 FROM {table.name})"
+                    connection.execute(text(f"SELECT setval({sequence}, {highest}, false)"))
+        return self._address
 
-    def _named(self, suffix: str) -> str:
-        return f"{self._database.database}_{suffix}"
 
-    def _run(self, statement: str) -> None:
-        with self._admin.connect() as connection:
-            connection.execute(text(statement))
+def _tables() -> list[Table]:
+    return SQLModel.metadata.sorted_tables

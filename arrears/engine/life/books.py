@@ -44,6 +44,11 @@ class Episode:
     closed_at: datetime | None = None
     outcome: str = ""
 
+    @property
+    def furthest(self) -> date:
+        """The latest due date it has answered for: one that began early may have taken in an older due."""
+        return max(self.began, self.due_on)
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
@@ -263,14 +268,14 @@ class _Ledger:
         if last is not None and last.closed_at is None:
             if oldest is None and not self._charges:
                 self._close(last, at)
-            elif oldest is not None and oldest > last.due_on and oldest > local_date(at, self._zone):
+            elif oldest is not None and oldest > last.furthest and oldest > local_date(at, self._zone):
                 # What was missed is paid; what is not due yet may become another delinquency, not this one.
                 self._close(last, at)
                 self._episodes.append(Episode(oldest, oldest))
             elif oldest is not None:
                 last.due_on = oldest
         elif oldest is not None:
-            if last is not None and oldest <= last.due_on:
+            if last is not None and oldest <= last.furthest:
                 # The payment that ended it was taken back: it never ended.
                 last.closed_at, last.outcome, last.due_on = None, "", oldest
             else:

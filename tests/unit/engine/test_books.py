@@ -131,6 +131,20 @@ def test_the_next_statement_after_a_cure_begins_a_case_of_its_own():
     assert told(bounced) == [(DUE, DUE, "cured"), (later, DUE, "")], "the open case answers for the old due"
 
 
+def test_an_older_due_that_joins_a_delinquency_and_is_paid_leaves_it_the_same_delinquency():
+    second, third = date(2026, 8, 2), date(2026, 8, 20)
+    now = books(paid(120_00, 0), billed(1_00, third, 0.1), billed(1_00, second, 1), paid(1_00, 2, "x:2"))
+    assert told(now) == [(DUE, DUE, "cured"), (third, third, "")]
+    back = books(
+        paid(120_00, 0),
+        billed(1_00, third, 0.1),
+        billed(1_00, second, 1),
+        paid(2_00, 2, "x:2"),
+        taken_back(3, 1_00, "x:2"),
+    )
+    assert told(back) == [(DUE, DUE, "cured"), (third, third, "")]
+
+
 def test_charges_are_paid_last_and_wait_for_a_word_when_only_they_are_left():
     now = books(charged(15_00, 1), paid(120_00, 3))
     assert (now.amount_due, now.charges, now.residue) == (15_00, 15_00, True)
