@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 
 import models
 from arrears.engine.contact.facts import ContactChannel
-from arrears.engine.life.events import NumberChecked, Promise
+from arrears.engine.life.events import LifeEvent, NumberChecked, Promise
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import Disposition, StepStatus
 from arrears.ledger.cases import CaseFile, lock_person, read_case_file
@@ -83,17 +83,7 @@ def record_call(
         _follow(services, session, file, task, disposition, others, by=by, at=at)
         if promised is not None:
             event = Promise(key=key_of(ARRANGEMENTS, reference), at=at, amount=amount, due_on=promised.due_on)
-            take(
-                services,
-                session,
-                account_id,
-                event,
-                source=ARRANGEMENTS,
-                external_id=reference,
-                received_at=at,
-                via="call",
-                who=by,
-            )
+            _tell(services, session, task, event, ARRANGEMENTS, reference, by=by, at=at)
         return task
 
 
@@ -109,23 +99,12 @@ def _follow(
     at: datetime,
 ) -> None:
     """What an outcome means beyond the call."""
-    account_id = file.account.id
     if disposition.spoils_the_number:
         reference = f"{task.key}/number"
         event = NumberChecked(
             key=key_of(NUMBERS, reference), at=at, number=task.number, good=False, why=str(disposition)
         )
-        take(
-            services,
-            session,
-            account_id,
-            event,
-            source=NUMBERS,
-            external_id=reference,
-            received_at=at,
-            via="call",
-            who=by,
-        )
+        _tell(services, session, task, event, NUMBERS, reference, by=by, at=at)
     if disposition is Disposition.DECEASED and not any(h.kind == HoldKind.DECEASED for h in file.holds):
         place(session, file, HoldKind.DECEASED, None, since=at, until=None, who=by)
         wall = services.clock.wall()
@@ -137,6 +116,31 @@ def _follow(
         wall, data = services.clock.wall(), {"rung": task.rung, "attempt": task.attempt}
         why = "the holder speaks another language"
         log_event(session, "for a person", who=by, at=at, wall=wall, case=file.case, why=why, data=data)
+
+
+def _tell(
+    services: Services,
+    session: Session,
+    task: models.CallTask,
+    event: LifeEvent,
+    register: str,
+    reference: str,
+    *,
+    by: str,
+    at: datetime,
+) -> None:
+    """Let the inbox have what the call told, in the call's own transaction."""
+    take(
+        services,
+        session,
+        task.account_id,
+        event,
+        source=register,
+        external_id=reference,
+        received_at=at,
+        via="call",
+        who=by,
+    )
 
 
 def _task(session: Session, account_id: str) -> models.CallTask:
