@@ -1,11 +1,13 @@
 """The ledger's tables. Money in integer minor units, instants in UTC, ISO codes as text."""
 
 from models.account import Account
+from models.account_number import AccountNumber
 from models.approval import Approval
 from models.call_task import CallTask
 from models.case import Case
 from models.consent import Consent
 from models.contact import Contact
+from models.delivery import Delivery
 from models.event import Event
 from models.hold import Hold
 from models.letter import Letter
@@ -15,18 +17,22 @@ from models.referral import Referral
 from models.state import LedgerState
 from models.step import Step
 from models.types import naming_convention
+from models.webhook_request import WebhookRequest
+from models.work_item import WorkItem
 
 # Alembic's newest revision; a test keeps it true. Opening a current ledger needs no alembic.
-SCHEMA_VERSION = "0006"
+SCHEMA_VERSION = "0007"
 
 __all__ = [
     "SCHEMA_VERSION",
     "Account",
+    "AccountNumber",
     "Approval",
     "CallTask",
     "Case",
     "Consent",
     "Contact",
+    "Delivery",
     "Event",
     "Hold",
     "LedgerState",
@@ -36,5 +42,7 @@ __all__ = [
     "PlacementBatch",
     "Referral",
     "Step",
+    "WebhookRequest",
+    "WorkItem",
     "naming_convention",
 ]

@@ -12,6 +12,7 @@ class Contact(SQLModel, table=True):
 
     `direction`: inbound or outbound. `outcome`: a disposition, or `conversation`. `actor`: the party
     that spoke for the lender. `notice`: the statutory notice that the contact gave, such as `default_notice`.
+    `external_id`: the name by which it is known elsewhere, once.
     """
 
     __tablename__ = "contacts"  # pyright: ignore[reportAssignmentType]
@@ -27,3 +28,4 @@ class Contact(SQLModel, table=True):
     notice: str = ""
     note: str = ""
     recorded_by: str
+    external_id: str | None = Field(default=None, max_length=192, unique=True)

@@ -1,6 +1,6 @@
 """A reason not to collect."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import Index, text
 from sqlmodel import Field, SQLModel
@@ -14,7 +14,8 @@ class Hold(SQLModel, table=True):
     """In force from `since` until `until` or `released_at`, whichever comes first; None is open-ended.
 
     `holder_id` is the account's: some kinds cover all of a person's accounts. `number`: for an opt-out from
-    texts or calls, the number it was said for, whoever else's accounts name it.
+    texts or calls, the number it was said for, whoever else's accounts name it. `event_id`: the life event that
+    set it. On `review_on` a person looks whether it still stands.
     """
 
     __tablename__ = "holds"  # pyright: ignore[reportAssignmentType]
@@ -27,10 +28,13 @@ class Hold(SQLModel, table=True):
     account_id: str = Field(foreign_key="accounts.id", index=True)
     holder_id: str = Field(max_length=64)
     number: str = ""
+    event_id: int | None = Field(default=None, foreign_key="life_events.id")
     kind: str
     channel: str | None = None
     since: datetime = instant()
     until: datetime | None = instant(default=None)
     set_by: str
+    evidence: str = ""
+    review_on: date | None = None
     released_at: datetime | None = instant(default=None)
     released_by: str = ""

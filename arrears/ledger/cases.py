@@ -171,18 +171,44 @@ def read_case_file(session: Session, account_id: str, *, lock: bool = False) -> 
     return file_of(session, account, case)
 
 
+def has_case(session: Session, account_id: str) -> bool:
+    """Whether the account ever was past due."""
+    return session.exec(select(models.Case.id).where(models.Case.account_id == account_id).limit(1)).first() is not None
+
+
 def file_of(session: Session, account: models.Account, case: models.Case) -> CaseFile:
     """What is known of this very case, which the caller has locked if it means to change it."""
     of_account, of_case = {"account_id": account.id}, {"case_id": case.id}
-    holds = session.exec(_HOLDS, params={"holder_id": account.holder_id, "numbers": account.phones}).all()
+    own, elsewhere = _holds(session, account)
     return CaseFile(
         account=account,
         case=case,
         steps=list(session.exec(_STEPS, params=of_case)),
         approvals={approval.rung: approval for approval in session.exec(_APPROVALS, params=of_case)},
-        holds=[hold for hold in holds if hold.account_id == account.id],
-        holds_elsewhere=[hold for hold in holds if hold.account_id != account.id],
+        holds=own,
+        holds_elsewhere=elsewhere,
         life=[to_event(row) for row in session.exec(_LIFE, params=of_account)],
+    )
+
+
+def holds_of(session: Session, account_id: str, *, lock: bool = False) -> tuple[list[models.Hold], list[models.Hold]]:
+    """The open holds of an account, and those set for others of the person or of their number.
+
+    With `lock`, nobody else changes a case of the person in this transaction. Raises UnknownAccount.
+    """
+    if lock:
+        lock_person(session, account_id)
+    account = session.get(models.Account, account_id)
+    if account is None:
+        raise UnknownAccount(account_id)
+    return _holds(session, account)
+
+
+def _holds(session: Session, account: models.Account) -> tuple[list[models.Hold], list[models.Hold]]:
+    holds = session.exec(_HOLDS, params={"holder_id": account.holder_id, "numbers": account.phones}).all()
+    return (
+        [hold for hold in holds if hold.account_id == account.id],
+        [hold for hold in holds if hold.account_id != account.id],
     )
 
 

@@ -6,12 +6,18 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from sqlmodel import Session, func, select
+
 import models
 from arrears.engine.life.books import Opening
 from arrears.engine.life.events import (
     Adjustment,
     Billed,
     Charge,
+    ConsentGiven,
+    ConsentRevoked,
+    HoldReleased,
+    HoldSet,
     LifeEvent,
     NumberChecked,
     Payment,
@@ -34,6 +40,10 @@ KINDS: Final[Mapping[str, type[LifeEvent]]] = {
     "plan": Plan,
     "withdrawn": Withdrawn,
     "number": NumberChecked,
+    "hold": HoldSet,
+    "release": HoldReleased,
+    "consent": ConsentGiven,
+    "revocation": ConsentRevoked,
 }
 _WORD: Final[Mapping[type[LifeEvent], str]] = {shape: word for word, shape in KINDS.items()}
 
@@ -41,6 +51,14 @@ _WORD: Final[Mapping[type[LifeEvent], str]] = {shape: word for word, shape in KI
 def key_of(source: str, external_id: str) -> str:
     """The name of an event for good."""
     return f"{source}:{external_id}"
+
+
+def unused_name(session: Session, account_id: str, what: str, at: datetime) -> str:
+    """A reference for something that came without one. The caller has locked the person."""
+    told = session.exec(
+        select(func.count()).select_from(models.LifeEvent).where(models.LifeEvent.account_id == account_id)
+    ).one()
+    return f"{account_id}/{what}/{at.isoformat()}/{told}"
 
 
 def to_event(row: models.LifeEvent) -> LifeEvent:

@@ -9,26 +9,27 @@ from sqlmodel import Session, col, select
 
 import models
 from arrears.engine.contact.facts import ContactChannel
-from arrears.engine.life.events import LifeEvent, NumberChecked, Promise
+from arrears.engine.life.events import ConsentGiven, HoldSet, LifeEvent, NumberChecked, Promise
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import Disposition, StepStatus
 from arrears.ledger.cases import CaseFile, lock_person, read_case_file
 from arrears.ledger.events import log_event
 from arrears.ledger.life import key_of
 from arrears.operations.arrange import ARRANGEMENTS, must_be_possible
-from arrears.operations.consent import allow
-from arrears.operations.hold import place, reconsider
-from arrears.operations.inbox import take
+from arrears.operations.consent import CONSENTS
+from arrears.operations.hold import HOLDS
+from arrears.operations.inbox import EventRefused, take
 from arrears.operations.pay import in_currency
 from arrears.operations.services import Services
 from arrears.operations.wake import make_due
+from arrears.operations.work import Work, open_item
 from arrears.policies.hold_kinds import HoldKind
 
 # The register of what calls and messages show about numbers.
 NUMBERS = "numbers"
 
 
-class CallRefused(Exception):
+class CallRefused(EventRefused):
     """The outcome was not recorded; the message says why."""
 
 
@@ -61,7 +62,7 @@ def record_call(
         raise CallRefused(f"an amount and a date belong to the outcome promise, not to {disposition}")
     amount = in_currency(services, account_id, promised.amount, what="promise").amount if promised else 0
     with services.ledger.write() as session:
-        others = lock_person(session, account_id)
+        lock_person(session, account_id)
         file = read_case_file(session, account_id, lock=True)
         task = _task(session, account_id)
         reference = f"{task.key}/{disposition}"
@@ -80,7 +81,7 @@ def record_call(
         log_event(session, "call", who=by, at=at, wall=services.clock.wall(), case=file.case, data=data)
         make_due(session, file.case, at=at)
         session.flush()
-        _follow(services, session, file, task, disposition, others, by=by, at=at)
+        _follow(services, session, file, task, disposition, by=by, at=at)
         if promised is not None:
             event = Promise(key=key_of(ARRANGEMENTS, reference), at=at, amount=amount, due_on=promised.due_on)
             _tell(services, session, task, event, ARRANGEMENTS, reference, by=by, at=at)
@@ -93,7 +94,6 @@ def _follow(
     file: CaseFile,
     task: models.CallTask,
     disposition: Disposition,
-    others: list[str],
     *,
     by: str,
     at: datetime,
@@ -106,16 +106,21 @@ def _follow(
         )
         _tell(services, session, task, event, NUMBERS, reference, by=by, at=at)
     if disposition is Disposition.DECEASED and not any(h.kind == HoldKind.DECEASED for h in file.holds):
-        place(session, file, HoldKind.DECEASED, None, since=at, until=None, who=by)
-        wall = services.clock.wall()
-        log_event(session, "hold", who=by, at=at, wall=wall, case=file.case, why=HoldKind.DECEASED)
-        reconsider(services, session, file, others, at=at, who=by)
+        reference = f"{task.key}/deceased"
+        event = HoldSet(key=key_of(HOLDS, reference), at=at, kind=HoldKind.DECEASED, evidence=f"call {task.key}")
+        _tell(services, session, task, event, HOLDS, reference, by=by, at=at)
     if disposition is Disposition.CALLBACK_REQUESTED:
-        allow(session, file, ContactChannel.CALL, at=at, evidence=f"asked on the telephone, {task.key}", who=by)
+        reference = f"{task.key}/yes"
+        event = ConsentGiven(
+            key=key_of(CONSENTS, reference),
+            at=at,
+            channel=ContactChannel.CALL,
+            evidence=f"asked on the telephone, {task.key}",
+        )
+        _tell(services, session, task, event, CONSENTS, reference, by=by, at=at)
+        open_item(session, file.account.id, Work.CALLBACK, key=f"call:{task.key}", note=task.note, at=at)
     if disposition is Disposition.LANGUAGE:
-        wall, data = services.clock.wall(), {"rung": task.rung, "attempt": task.attempt}
-        why = "the holder speaks another language"
-        log_event(session, "for a person", who=by, at=at, wall=wall, case=file.case, why=why, data=data)
+        open_item(session, file.account.id, Work.LANGUAGE, key=f"call:{task.key}", note=task.note, at=at)
 
 
 def _tell(

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlmodel import Session, col, select
 
 import models
 from arrears.engine.contact.facts import ContactChannel
-from arrears.ledger.cases import CaseFile, lock_person, read_case_file
+from arrears.engine.life.events import ConsentGiven, ConsentRevoked
+from arrears.ledger.cases import holds_of, lock_person, read_case_file
 from arrears.ledger.events import log_event
-from arrears.operations.hold import lift, place, reconsider
-from arrears.operations.services import Services
+from arrears.ledger.life import key_of, unused_name
+from arrears.operations.inbox import EventRefused, Taken, take
+from arrears.operations.restrict import OPT_OUT
+from arrears.operations.services import Services, instant
 from arrears.operations.wake import make_due
-from arrears.policies.hold_kinds import HoldKind
 
-OPT_OUT = HoldKind.CHANNEL_OPTOUT
+CONSENTS = "consents"
 
 
-class ContactRefused(Exception):
+class ContactRefused(EventRefused):
     """Nothing was recorded; the message says why."""
 
 
@@ -32,42 +34,159 @@ def channel_named(word: str) -> ContactChannel:
 
 
 def give_consent(
-    services: Services, account_id: str, channel: ContactChannel, *, at: datetime, evidence: str, who: str
+    services: Services,
+    account_id: str,
+    channel: ContactChannel,
+    *,
+    at: datetime,
+    evidence: str,
+    reference: str = "",
+    source: str = "cli",
+    who: str,
 ) -> bool:
     """Record the holder's consent to `channel` for this account, which ends the person's opt-out from it.
 
-    False when it is on file already, as of the same instant. Raises UnknownAccount.
+    False when it is on file already, as of the same instant. Raises UnknownAccount and EventRefused.
     """
     with services.ledger.write() as session:
-        others = lock_person(session, account_id)
-        file = read_case_file(session, account_id, lock=True)
-        new = allow(session, file, channel, at=at, evidence=evidence, who=who)
-        if new:
-            data: dict[str, object] = {"channel": str(channel)}
-            wall = services.clock.wall()
-            log_event(session, "consent", who=who, at=at, wall=wall, case=file.case, why=evidence, data=data)
-            reconsider(services, session, file, others, at=at, who=who)
-        return new
+        lock_person(session, account_id)
+        on_file = session.exec(
+            select(models.Consent).where(
+                models.Consent.account_id == account_id,
+                models.Consent.channel == channel,
+                models.Consent.at == at,
+                col(models.Consent.withdrawn_at).is_(None),
+            )
+        ).first()
+        if on_file is not None and not reference:
+            return False
+        return allow(
+            services,
+            session,
+            account_id,
+            channel,
+            at=at,
+            received_at=max(at, instant(services, None)),
+            evidence=evidence,
+            reference=reference,
+            source=source,
+            who=who,
+        ).new
+
+
+def allow(
+    services: Services,
+    session: Session,
+    account_id: str,
+    channel: ContactChannel,
+    *,
+    at: datetime,
+    received_at: datetime,
+    evidence: str,
+    reference: str,
+    source: str,
+    who: str,
+) -> Taken:
+    """`give_consent` inside the caller's transaction, whatever is on file."""
+    name = reference or unused_name(session, account_id, f"{channel}/yes", at)
+    return take(
+        services,
+        session,
+        account_id,
+        ConsentGiven(key=key_of(CONSENTS, name), at=at, channel=channel, evidence=evidence),
+        source=CONSENTS,
+        external_id=name,
+        received_at=received_at,
+        via=source,
+        who=who,
+    )
 
 
 def revoke(
-    services: Services, account_id: str, channels: Iterable[ContactChannel], *, at: datetime, how: str, who: str
+    services: Services,
+    account_id: str,
+    channels: Iterable[ContactChannel],
+    *,
+    at: datetime,
+    how: str,
+    reference: str = "",
+    source: str = "cli",
+    who: str,
 ) -> list[ContactChannel]:
     """Take consent back, by whatever reasonable means the holder said so; the channels that this closes now.
 
     It is the person who said so, for all their accounts. `how` says by which means and in which words.
-    Raises UnknownAccount.
+    Raises UnknownAccount and EventRefused.
     """
     with services.ledger.write() as session:
-        others = lock_person(session, account_id)
-        file = read_case_file(session, account_id, lock=True)
-        closed = forbid(session, file, channels, at=at, how=how, who=who)
-        if closed:
-            data: dict[str, object] = {"channels": [str(channel) for channel in closed]}
-            wall = services.clock.wall()
-            log_event(session, "opt-out", who=who, at=at, wall=wall, case=file.case, why=how, data=data)
-            reconsider(services, session, file, others, at=at, who=who)
-        return closed
+        wanted = sorted(set(channels))
+        closes = still_open(session, account_id, wanted)
+        if closes or reference or _anything_to_withdraw(session, account_id, wanted):
+            forbid(
+                services,
+                session,
+                account_id,
+                wanted,
+                at=at,
+                received_at=max(at, instant(services, None)),
+                how=how,
+                reference=reference,
+                source=source,
+                who=who,
+            )
+        return closes
+
+
+def still_open(session: Session, account_id: str, channels: Sequence[ContactChannel]) -> list[ContactChannel]:
+    """Which of these channels the holder has not closed yet; the person is locked. Raises UnknownAccount."""
+    own, elsewhere = holds_of(session, account_id, lock=True)
+    closed = {hold.channel for hold in (*own, *elsewhere) if hold.kind == OPT_OUT}
+    return [channel for channel in channels if not closed & {channel, None}]
+
+
+def forbid(
+    services: Services,
+    session: Session,
+    account_id: str,
+    channels: Sequence[ContactChannel],
+    *,
+    at: datetime,
+    received_at: datetime,
+    how: str,
+    number: str = "",
+    reference: str,
+    source: str,
+    who: str,
+) -> Taken:
+    """`revoke` inside the caller's transaction, whatever is closed; `number`: the one it was said from."""
+    name = reference or unused_name(session, account_id, "no", at)
+    event = ConsentRevoked(key=key_of(CONSENTS, name), at=at, channels=tuple(channels), how=how, number=number)
+    return take(
+        services,
+        session,
+        account_id,
+        event,
+        source=CONSENTS,
+        external_id=name,
+        received_at=received_at,
+        via=source,
+        who=who,
+    )
+
+
+def _anything_to_withdraw(session: Session, account_id: str, channels: Sequence[ContactChannel]) -> bool:
+    """Whether the person gave consent to one of these channels, for whichever account."""
+    holder = select(models.Account.holder_id).where(models.Account.id == account_id)
+    given = (
+        select(models.Consent.id)
+        .join(models.Account, col(models.Account.id) == col(models.Consent.account_id))
+        .where(
+            col(models.Account.holder_id).in_(holder),
+            col(models.Consent.channel).in_(channels),
+            col(models.Consent.withdrawn_at).is_(None),
+        )
+    )
+    return session.exec(given.limit(1)).first() is not None
 
 
 def record_contact(
@@ -81,17 +200,21 @@ def record_contact(
     number: str = "",
     notice: str = "",
     note: str = "",
+    reference: str = "",
     who: str,
-) -> None:
+) -> bool:
     """Put a contact on record that no rung made: the caps count it, a conversation starts its cooldown.
 
-    `notice` names the statutory notice that it gave. Raises UnknownAccount and ContactRefused.
+    `notice` names the statutory notice that it gave. False when `reference` is known: it was recorded before.
+    Raises UnknownAccount and ContactRefused.
     """
     kinds = sorted({rule.notice for pack in services.rulebook.packs.values() for rule in pack.notices})
     if notice and notice not in kinds:
         raise ContactRefused(f"notice {notice!r} is not known; expected one of {', '.join(kinds)}")
     with services.ledger.write() as session:
         file = read_case_file(session, account_id, lock=True)
+        if known_contact(session, reference):
+            return False
         direction = "inbound" if inbound else "outbound"
         session.add(
             models.Contact(
@@ -105,63 +228,17 @@ def record_contact(
                 notice=notice,
                 note=note,
                 recorded_by=who,
+                external_id=reference or None,
             )
         )
         data: dict[str, object] = {"channel": str(channel), "direction": direction}
         data |= {name: value for name, value in (("outcome", outcome), ("notice", notice)) if value}
         log_event(session, "contact", who=who, at=at, wall=services.clock.wall(), case=file.case, data=data)
         make_due(session, file.case, at=at)
+        return True
 
 
-def allow(session: Session, file: CaseFile, channel: ContactChannel, *, at: datetime, evidence: str, who: str) -> bool:
-    """`give_consent` inside the caller's transaction."""
-    lift(session, file, opt_outs(file, channel), at=at, who=who)
-    account_id = file.account.id
-    on_file = session.exec(_in_force(file.account.holder_id, [channel])).all()
-    if any((consent.account_id, consent.at) == (account_id, at) for consent in on_file):
-        return False
-    session.add(models.Consent(account_id=account_id, channel=channel, at=at, evidence=evidence, recorded_by=who))
-    return True
-
-
-def opt_outs(file: CaseFile, channel: ContactChannel) -> list[models.Hold]:
-    """The person's and the number's open opt-outs from this channel."""
-    return [h for h in (*file.holds, *file.holds_elsewhere) if h.kind == OPT_OUT and h.channel == channel]
-
-
-def forbid(
-    session: Session,
-    file: CaseFile,
-    channels: Iterable[ContactChannel],
-    *,
-    at: datetime,
-    how: str,
-    who: str,
-    number: str = "",
-) -> list[ContactChannel]:
-    """`revoke` inside the caller's transaction; `number`: the one it was said from."""
-    wanted = sorted(set(channels))
-    for consent in session.exec(_in_force(file.account.holder_id, wanted)):
-        consent.withdrawn_at, consent.withdrawn_how = at, how
-        session.add(consent)
-    closed: list[ContactChannel] = []
-    for channel in wanted:
-        said_before = (*file.holds, *file.holds_elsewhere)
-        if any(hold.kind == OPT_OUT and hold.channel in (channel, None) for hold in said_before):
-            continue
-        place(session, file, OPT_OUT, channel, since=at, until=None, who=who, number=number)
-        closed.append(channel)
-    return closed
-
-
-def _in_force(holder_id: str, channels: list[ContactChannel]):
-    """The person's consents, for whichever account they gave them."""
-    return (
-        select(models.Consent)
-        .join(models.Account, col(models.Account.id) == col(models.Consent.account_id))
-        .where(
-            models.Account.holder_id == holder_id,
-            col(models.Consent.channel).in_(channels),
-            col(models.Consent.withdrawn_at).is_(None),
-        )
-    )
+def known_contact(session: Session, external_id: str) -> bool:
+    """Whether a contact of this name is on record."""
+    known = select(models.Contact.id).where(models.Contact.external_id == external_id)
+    return bool(external_id) and session.exec(known).first() is not None

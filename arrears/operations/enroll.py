@@ -194,6 +194,8 @@ def _open(
     driver: str,
 ) -> None:
     session.add(_account(row, result.portfolio, services.settings.creditor, at))
+    if row.phone:
+        session.add(models.AccountNumber(number=row.phone, account_id=row.account_id))
     if row.sms_consent_on is not None:
         session.add(_text_consent(row, row.sms_consent_on, who))
     if row.amount_due.amount == 0:

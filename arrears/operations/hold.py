@@ -1,9 +1,8 @@
-"""Place and release holds."""
+"""Set and release holds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlmodel import Session, col, select
 
@@ -11,22 +10,19 @@ import models
 from arrears.engine.contact.facts import ContactChannel, Facts, Proposal, contact_channel
 from arrears.engine.contact.holds import blocking_holds
 from arrears.engine.contact.rules import HOUSE
-from arrears.engine.vocabulary import CaseStatus, ChannelName, Party, StepStatus
-from arrears.ledger.cases import CaseFile, hold_fact, lock_person, read_case_file
+from arrears.engine.life.events import HoldReleased, HoldSet
+from arrears.engine.vocabulary import ChannelName, Party, StepStatus
+from arrears.ledger.cases import hold_fact, holds_of
 from arrears.ledger.events import log_event
-from arrears.operations.call_queue import cancel_open_tasks
-from arrears.operations.services import Services
-from arrears.operations.standstill import standstill
-from arrears.operations.wake import make_due
-from arrears.policies.hold_kinds import HoldKind
+from arrears.ledger.life import key_of, unused_name
+from arrears.operations.inbox import EventRefused, take
+from arrears.operations.services import Services, instant
 
-# Said for a number as much as by a person: whoever else's accounts name the number.
-_OF_THE_NUMBER = (HoldKind.CHANNEL_OPTOUT, HoldKind.TCPA_REVOCATION)
-_TO_A_NUMBER = (ContactChannel.CALL, ContactChannel.CALL_AUTO, ContactChannel.SMS, ContactChannel.VOICEMAIL)
+HOLDS = "holds"
 
 
-class HoldRefused(Exception):
-    """The hold was not placed or released; the message says why."""
+class HoldRefused(EventRefused):
+    """The hold was not set or released; the message says why."""
 
 
 def hold_kinds(services: Services) -> list[str]:
@@ -43,30 +39,53 @@ def hold(
     at: datetime,
     until: datetime | None,
     channel: str | None,
+    evidence: str = "",
+    review_on: date | None = None,
+    reference: str = "",
+    source: str = "cli",
     who: str,
 ) -> bool:
-    """Place a hold from `at`; False when the same one is already in force.
+    """Set a hold from `at`; False when the same one is already in force, or `reference` is known.
 
-    Raises UnknownAccount and HoldRefused.
+    Raises UnknownAccount and EventRefused.
     """
-    kind = kind.strip().upper().replace("-", "_")
-    if kind not in (kinds := hold_kinds(services)):
-        raise HoldRefused(f"hold {kind!r} is not known; expected one of {', '.join(kinds)}")
+    kind = _kind(services, kind)
     if channel is not None and channel not in list(ContactChannel):
         raise HoldRefused(f"channel {channel!r} is not known; expected one of {', '.join(ContactChannel)}")
     if until is not None and until <= at:
         raise HoldRefused("the hold would end before it begins")
+    if review_on is not None and review_on < at.date():
+        raise HoldRefused("the hold would be reviewed before it begins")
+    received_at = max(at, instant(services, None))
     with services.ledger.write() as session:
-        others = lock_person(session, account_id)
-        file = read_case_file(session, account_id, lock=True)
-        if any(h.kind == kind and h.channel == channel and h.until == until for h in file.holds):
+        own, _ = holds_of(session, account_id, lock=True)
+        same = [hold for hold in own if (hold.kind, hold.channel, hold.until) == (kind, channel, until)]
+        if same and not reference:
             return False
-        place(session, file, kind, channel, since=at, until=until, who=who)
-        late = [step.reference for step in _made_under(services, session, file, others, file.holds[-1])]
-        data: dict[str, object] = {"would_have_stopped": late} if late else {}
-        log_event(session, "hold", who=who, at=at, wall=services.clock.wall(), case=file.case, why=kind, data=data)
-        reconsider(services, session, file, others, at=at, who=who)
-        return True
+        name = reference or unused_name(session, account_id, kind, at)
+        event = HoldSet(
+            key=key_of(HOLDS, name),
+            at=at,
+            kind=kind,
+            channel=channel,
+            until=until,
+            evidence=evidence,
+            review_on=review_on,
+        )
+        taken = take(
+            services,
+            session,
+            account_id,
+            event,
+            source=HOLDS,
+            external_id=name,
+            received_at=received_at,
+            via=source,
+            who=who,
+        )
+        if taken.new:
+            _tell_what_came_late(services, session, account_id, kind, at=received_at, who=who)
+        return taken.new
 
 
 def would_have_stopped(services: Services, account_id: str, kind: str) -> list[models.Step]:
@@ -75,21 +94,36 @@ def would_have_stopped(services: Services, account_id: str, kind: str) -> list[m
     Of all accounts that the hold covers, the oldest first. Raises UnknownAccount.
     """
     with services.ledger.read() as session:
-        file = read_case_file(session, account_id)
-        placed = [row for row in file.holds if row.kind == kind.strip().upper().replace("-", "_")]
-        others = session.exec(
-            select(models.Account.id).where(
-                models.Account.holder_id == file.account.holder_id, models.Account.id != account_id
-            )
-        ).all()
-        return _made_under(services, session, file, others, placed[-1]) if placed else []
+        return _made_under(services, session, account_id, _kind(services, kind))
 
 
-def _made_under(
-    services: Services, session: Session, file: CaseFile, others: Sequence[str], row: models.Hold
-) -> list[models.Step]:
+def _tell_what_came_late(
+    services: Services, session: Session, account_id: str, kind: str, *, at: datetime, who: str
+) -> None:
+    late = [step.reference for step in _made_under(services, session, account_id, kind)]
+    if late:
+        data: dict[str, object] = {"kind": kind, "would_have_stopped": late}
+        log_event(
+            session,
+            "known late",
+            who=who,
+            at=at,
+            wall=services.clock.wall(),
+            account_id=account_id,
+            why=kind,
+            data=data,
+        )
+
+
+def _made_under(services: Services, session: Session, account_id: str, kind: str) -> list[models.Step]:
+    """What the newest hold of `kind` set for the account would have stopped."""
+    own, _ = holds_of(session, account_id)
+    placed = [row for row in own if row.kind == kind]
+    if not placed:
+        return []
+    row = max(placed, key=lambda hold: hold.id or 0)
     made: list[models.Step] = []
-    for account in (file.account, *(session.get_one(models.Account, other) for other in others)):
+    for account in session.exec(select(models.Account).where(models.Account.holder_id == row.holder_id)):
         fact = hold_fact(row, other_debt=account.id != row.account_id)
         facts = Facts(tuple(account.jurisdictions), tuple(account.zones), (fact,))
         steps = session.exec(
@@ -101,110 +135,55 @@ def _made_under(
         )
         for step in steps:
             assert step.at is not None
-            actor = Party(step.actor) if step.actor else file.actor
+            actor = Party(step.actor) if step.actor else Party.FIRST
             proposal = Proposal(contact_channel(ChannelName(step.channel)), actor, str(step.verdict.get("purpose", "")))
             if blocking_holds(proposal, services.rulebook, facts, now=step.at):
                 made.append(step)
     return sorted(made, key=lambda step: step.at or row.since)
 
 
-def release(services: Services, account_id: str, kind: str, *, at: datetime, who: str) -> int:
-    """Release every open hold of `kind`; how many there were. Raises UnknownAccount and HoldRefused."""
-    kind = kind.strip().upper().replace("-", "_")
-    with services.ledger.write() as session:
-        others = lock_person(session, account_id)
-        file = read_case_file(session, account_id, lock=True)
-        found = [h for h in file.holds if h.kind == kind]
-        if not found:
-            elsewhere = sorted({h.account_id for h in file.holds_elsewhere if h.kind == kind})
-            if elsewhere:
-                raise HoldRefused(f"hold {kind} was set for account {', '.join(elsewhere)}; release it there")
-            held = ", ".join(h.kind for h in file.holds) or "none"
-            raise HoldRefused(f"account {account_id} has no hold {kind}; in force: {held}")
-        lift(session, file, found, at=at, who=who)
-        log_event(session, "release", who=who, at=at, wall=services.clock.wall(), case=file.case, why=kind)
-        reconsider(services, session, file, others, at=at, who=who)
-        return len(found)
-
-
-def place(
-    session: Session,
-    file: CaseFile,
+def release(
+    services: Services,
+    account_id: str,
     kind: str,
-    channel: str | None,
     *,
-    since: datetime,
-    until: datetime | None,
+    at: datetime,
+    reference: str = "",
+    source: str = "cli",
     who: str,
-    number: str = "",
-) -> None:
-    """Put a hold on the account inside the caller's transaction.
+) -> int:
+    """Release every open hold of `kind` that was set before; how many there were.
 
-    An opt-out from texts or calls is also the number's: `number`, else the account's first.
+    A release told under a `reference` of its own may come before its hold is known, and waits for it.
+    Raises UnknownAccount and EventRefused.
     """
-    account = file.account
-    if kind in _OF_THE_NUMBER and (channel is None or channel in _TO_A_NUMBER):
-        number = number or file.number or (account.phones[0] if account.phones else "")
-    row = models.Hold(
-        account_id=account.id,
-        holder_id=account.holder_id,
-        number=number,
-        kind=kind,
-        channel=channel,
-        since=since,
-        until=until,
-        set_by=who,
-    )
-    session.add(row)
-    file.holds.append(row)
+    kind = _kind(services, kind)
+    with services.ledger.write() as session:
+        own, elsewhere = holds_of(session, account_id, lock=True)
+        found = [hold for hold in own if hold.kind == kind]
+        if not found and not reference:
+            others = sorted({hold.account_id for hold in elsewhere if hold.kind == kind})
+            if others:
+                raise HoldRefused(f"hold {kind} was set for account {', '.join(others)}; release it there")
+            held = ", ".join(dict.fromkeys(hold.kind for hold in own)) or "none"
+            raise HoldRefused(f"account {account_id} has no hold {kind}; in force: {held}")
+        name = reference or unused_name(session, account_id, f"{kind}/released", at)
+        take(
+            services,
+            session,
+            account_id,
+            HoldReleased(key=key_of(HOLDS, name), at=at, kind=kind),
+            source=HOLDS,
+            external_id=name,
+            received_at=max(at, instant(services, None)),
+            via=source,
+            who=who,
+        )
+        return sum(hold.released_at is not None for hold in found)
 
 
-def lift(session: Session, file: CaseFile, rows: Sequence[models.Hold], *, at: datetime, who: str) -> None:
-    """Release these holds inside the caller's transaction."""
-    for row in rows:
-        row.released_at, row.released_by = at, who
-        session.add(row)
-        (file.holds if row in file.holds else file.holds_elsewhere).remove(row)
-
-
-def say_whether_held(services: Services, file: CaseFile, *, at: datetime) -> None:
-    """Let the status of an open case say at once whether it stands still at `at`; what is next is decided later."""
-    case = file.case
-    stands_still = standstill(services, file, now=at)
-    case.status = CaseStatus.HELD if stands_still else CaseStatus.DELINQUENT
-    case.next_reason = f"held: {stands_still.reason}" if stands_still else "to be decided"
-
-
-def reconsider(
-    services: Services, session: Session, file: CaseFile, others: Sequence[str], *, at: datetime, who: str
-) -> None:
-    """Let the case, and the cases of the holder's other accounts, say at once what their holds mean now.
-
-    Calls that a hold forbids leave the queue. `others`: what `lock_person` returned.
-    """
-    session.flush()
-    for each in (file, *(read_case_file(session, other, lock=True) for other in others)):
-        if each.case.status in (CaseStatus.DELINQUENT, CaseStatus.HELD):
-            say_whether_held(services, each, at=at)
-        _withdraw_calls(services, session, each, at=at, who=who)
-        make_due(session, each.case, at=at)
-
-
-def _withdraw_calls(services: Services, session: Session, file: CaseFile, *, at: datetime, who: str) -> None:
-    """Nobody is called who may not be any more; an attempt that nobody made is no attempt."""
-    call = Proposal(ContactChannel.CALL, file.actor)
-    held = blocking_holds(call, services.rulebook, file.facts(), now=at)
-    stands_still = standstill(services, file, now=at)
-    if not held and stands_still is None:
-        return
-    because = ", ".join(dict.fromkeys(hold.kind for hold, _ in held)) or (stands_still.reason if stands_still else "")
-    why = f"withdrawn before anybody called: {because}"
-    for task in cancel_open_tasks(session, file.account.id, at=at):
-        step = file.step(task.rung, task.attempt)
-        if step is not None and step.status == StepStatus.DONE:
-            step.status, step.reason = StepStatus.SKIPPED, why
-            step.rules = [rule.id for _, rule in held]
-            session.add(step)
-            data: dict[str, object] = {"rung": step.rung, "attempt": step.attempt, "reference": step.reference}
-            wall = services.clock.wall()
-            log_event(session, "skipped", who=who, at=at, wall=wall, case=file.case, why=why, data=data)
+def _kind(services: Services, word: str) -> str:
+    kind = word.strip().upper().replace("-", "_")
+    if kind not in (kinds := hold_kinds(services)):
+        raise HoldRefused(f"hold {kind!r} is not known; expected one of {', '.join(kinds)}")
+    return kind

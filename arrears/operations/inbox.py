@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,17 +12,20 @@ import models
 from arrears.clock import iso
 from arrears.engine.ladder import Leftover
 from arrears.engine.life.books import Books, Episode, reckon
-from arrears.engine.life.events import LifeEvent
+from arrears.engine.life.events import RESTRICTIONS, LifeEvent
 from arrears.engine.vocabulary import CaseStatus, StepStatus
-from arrears.ledger.cases import UnknownAccount, file_of, lock_person, read_case_file
+from arrears.ledger.cases import UnknownAccount, file_of, lock_person
 from arrears.ledger.events import log_event
 from arrears.ledger.life import opening_of, to_event, to_row
 from arrears.operations.call_queue import cancel_open_tasks
 from arrears.operations.close import close_case
-from arrears.operations.hold import reconsider
+from arrears.operations.reconsider import reconsider
+from arrears.operations.restrict import restrict
 from arrears.operations.services import Services, find_ladder
 from arrears.operations.standstill import terms_of
 
+# What the log says of an event besides its name: codes, never an amount, a number or anybody's words.
+_TOLD = ("kind", "channel", "channels")
 # Outcomes that money decides, and that money can take back.
 _BY_MONEY = ("cured", "paid", "merged")
 
@@ -85,7 +89,7 @@ def take(
     """`receive` inside the caller's transaction."""
     if not external_id.strip():
         raise EventRefused("an event needs a reference, by which it is known again")
-    lock_person(session, account_id)
+    others = lock_person(session, account_id)
     account = session.get(models.Account, account_id, with_for_update=True, populate_existing=True)
     if account is None:
         raise UnknownAccount(account_id)
@@ -100,7 +104,10 @@ def take(
         session.add(row)
         session.flush()
         _log(services, session, row, cases)
-        books = apply(services, session, account, cases, at=received_at, who=who)
+        restrict(session, account, row, event)
+        # Money concerns its own debt; what is said about being contacted, all that the person has.
+        touched = others if isinstance(event, RESTRICTIONS) else ()
+        books = apply(services, session, account, cases, touched, at=received_at, who=who)
     else:
         books = _books(services, session, account, cases)
     closed = not cases or cases[-1].status == CaseStatus.CLOSED
@@ -112,6 +119,7 @@ def apply(
     session: Session,
     account: models.Account,
     cases: list[models.Case],
+    others: Sequence[str] = (),
     *,
     at: datetime,
     who: str,
@@ -119,6 +127,7 @@ def apply(
     """Let the account's rows say what its life events amount to. The caller holds the person's locks.
 
     Doing it again changes nothing. `cases` are the account's, the oldest first; new ones are added to it.
+    `others`: accounts of the holder whose cases it concerns as well.
     """
     books = _books(services, session, account, cases)
     account.amount_due, account.balance = books.amount_due, books.balance
@@ -128,8 +137,8 @@ def apply(
     if account.amount_due <= 0:
         # The case may have been closed before, by a referral, with a call still in the queue.
         cancel_open_tasks(session, account.id, at=at)
-    if cases:
-        reconsider(services, session, read_case_file(session, account.id, lock=True), (), at=at, who=who)
+    touched = [account.id, *others] if cases else others
+    reconsider(services, session, touched, at=at, who=who)
     return books
 
 
@@ -241,8 +250,9 @@ def _reopen(
 
 
 def _log(services: Services, session: Session, row: models.LifeEvent, cases: list[models.Case]) -> None:
-    """Who brought it, by what door, and when it happened; amounts stay in the inbox."""
+    """Who brought it, by what door, and when it happened; amounts and words stay in the inbox."""
     data: dict[str, object] = {"reference": row.external_id, "happened_at": iso(row.happened_at)}
+    data |= {name: row.data[name] for name in _TOLD if row.data.get(name)}
     log_event(
         session,
         row.kind,

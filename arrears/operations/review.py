@@ -1,4 +1,4 @@
-"""What waits for a person: steps nobody could prove, contacts sent to review, approvals, halted cases."""
+"""What waits for a person: unproved steps, contacts in review, approvals, halted cases, what holders ask for."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from sqlmodel import col, select
 
 import models
 from arrears.engine.vocabulary import CaseStatus, StepStatus
-from arrears.operations.services import Services
+from arrears.operations.services import Services, ledger_clock
 from arrears.operations.standstill import LEFTOVER
+from arrears.operations.work import open_items
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Waiting:
 
 def waiting_for_people(services: Services, *, limit: int = 200) -> list[Waiting]:
     """Everything that only a person can move, the unproved steps first."""
+    now = ledger_clock(services).now()
     with services.ledger.read() as session:
         unknown = session.exec(
             select(models.Step)
@@ -49,6 +51,13 @@ def waiting_for_people(services: Services, *, limit: int = 200) -> list[Waiting]
             .order_by(col(models.Case.id))
             .limit(limit)
         ).all()
+        items = open_items(session, now=now, limit=limit)
+        stale = session.exec(
+            select(models.Hold)
+            .where(col(models.Hold.released_at).is_(None), col(models.Hold.review_on) <= now.date())
+            .order_by(col(models.Hold.id))
+            .limit(limit)
+        ).all()
         stuck = session.exec(
             select(models.Case)
             .where(
@@ -68,6 +77,16 @@ def waiting_for_people(services: Services, *, limit: int = 200) -> list[Waiting]
         *(Waiting(s.account_id, s.rung, s.reason, f"arrears approve {s.account_id} {s.rung}") for s in review),
         *(Waiting(c.account_id, "", f"halted: {c.halted_why}", f"arrears resume {c.account_id}") for c in halted),
         *(Waiting(c.account_id, "", LEFTOVER, f"arrears leftover {c.account_id} --keep|--waive") for c in leftovers),
+        *(Waiting(i.account_id, "", i.kind, f"arrears attend {i.id} --by NAME --answer TEXT") for i in items),
+        *(
+            Waiting(
+                h.account_id,
+                "",
+                f"hold {h.kind} was to be looked at again on {h.review_on}",
+                f"arrears release {h.account_id} {h.kind}",
+            )
+            for h in stale
+        ),
         *(
             Waiting(c.account_id, c.next_rung or "", c.next_reason, f"arrears show {c.account_id}")
             for c in stuck

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlmodel import Session, col, func, select
+from sqlmodel import col, func, select
 
 import models
 from arrears.clock import iso
+from arrears.engine.contact.facts import Facts
 from arrears.engine.contact.holds import standing
 from arrears.engine.delinquency import days_past_due
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import CaseStatus, Stage
-from arrears.ledger.cases import hold_fact, read_case_file
+from arrears.ledger.cases import has_case, hold_fact, holds_of, read_case_file
 from arrears.operations.services import Services, ledger_clock
 from arrears.operations.standstill import arranged
 
@@ -24,12 +26,11 @@ def show(services: Services, account_id: str) -> dict[str, Any]:
     now = ledger_clock(services).now()
     with services.ledger.read() as session:
         without_case = session.get(models.Account, account_id)
-        if without_case is not None and not _has_case(session, account_id):
-            return _current(without_case, now)
+        if without_case is not None and not has_case(session, account_id):
+            return _current(services, without_case, holds_of(session, account_id), now)
         file = read_case_file(session, account_id)
         account, case = file.account, file.case
         dpd = days_past_due(case.due_date, now, file.zone)
-        book, facts = services.rulebook, file.facts()
         waiting = case.status != CaseStatus.CLOSED and case.next_reason
         return {
             "account_id": account.id,
@@ -44,17 +45,7 @@ def show(services: Services, account_id: str) -> dict[str, Any]:
                 "amount": Money(account.amount_due, account.currency).decimal_text(),
                 "currency": account.currency,
             },
-            "holds": [
-                {
-                    "kind": hold.kind,
-                    "channel": hold.channel,
-                    "since": iso(hold.since),
-                    "until": iso(hold.until) if hold.until else None,
-                    "set_for": hold.account_id,
-                }
-                for hold in (*file.holds, *file.holds_elsewhere)
-                if standing(hold_fact(hold, other_debt=hold.account_id != account.id), book, facts, now)
-            ],
+            "holds": _standing(services, account, [*file.holds, *file.holds_elsewhere], now),
             "arrangements": [
                 {
                     "reference": each.key.partition(":")[2],
@@ -92,11 +83,38 @@ def show(services: Services, account_id: str) -> dict[str, Any]:
         }
 
 
-def _has_case(session: Session, account_id: str) -> bool:
-    return session.exec(select(models.Case.id).where(models.Case.account_id == account_id).limit(1)).first() is not None
+def _standing(
+    services: Services, account: models.Account, holds: Iterable[models.Hold], now: datetime
+) -> list[dict[str, Any]]:
+    """The holds in force, each once: the same may have been said several times."""
+    facts = Facts(tuple(account.jurisdictions), tuple(account.zones))
+    first: dict[tuple[str, str | None, datetime | None, str], models.Hold] = {}
+    for row in holds:
+        fact = hold_fact(row, other_debt=row.account_id != account.id)
+        if not standing(fact, services.rulebook, facts, now):
+            continue
+        key = (row.kind, row.channel, row.until, row.account_id)
+        if key not in first or row.since < first[key].since:
+            first[key] = row
+    return [
+        {
+            "kind": row.kind,
+            "channel": row.channel,
+            "since": iso(row.since),
+            "until": iso(row.until) if row.until else None,
+            "set_for": row.account_id,
+            "review_on": row.review_on.isoformat() if row.review_on else None,
+        }
+        for row in first.values()
+    ]
 
 
-def _current(account: models.Account, now: datetime) -> dict[str, Any]:
+def _current(
+    services: Services,
+    account: models.Account,
+    holds: tuple[list[models.Hold], list[models.Hold]],
+    now: datetime,
+) -> dict[str, Any]:
     """An account that never owed anything past due."""
     zone = account.zones[0] if account.zones else ""
     money = {
@@ -109,7 +127,7 @@ def _current(account: models.Account, now: datetime) -> dict[str, Any]:
         "stage": str(Stage.NONE),
         "days_past_due": min(days_past_due(account.due_date, now, zone), 0),
         **money,
-        "holds": [],
+        "holds": _standing(services, account, [*holds[0], *holds[1]], now),
         "arrangements": [],
         "steps": [],
         "milestones": [],

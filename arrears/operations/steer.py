@@ -10,7 +10,7 @@ from arrears.engine.vocabulary import CaseStatus, StepStatus
 from arrears.ledger.cases import read_case_file
 from arrears.ledger.events import log_event
 from arrears.operations.facts import ladder_of, proposal_of
-from arrears.operations.hold import say_whether_held
+from arrears.operations.reconsider import say_whether_held
 from arrears.operations.services import Services
 from arrears.operations.wake import make_due
 

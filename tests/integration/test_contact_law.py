@@ -33,6 +33,7 @@ from arrears.operations.hold import HoldRefused, hold, release, would_have_stopp
 from arrears.operations.moves import Intended, next_move
 from arrears.operations.perform import carry_out
 from arrears.operations.replies import Received, receive_text
+from arrears.operations.review import waiting_for_people
 from arrears.operations.services import Services, ledger_clock, open_services
 from arrears.operations.show import show
 from arrears.rendering.errors import TemplateError
@@ -214,11 +215,12 @@ def test_a_reply_for_a_person_is_kept_and_changes_nothing(enrol: Enrol) -> None:
     services = enrol(("US", {}))
     until(services, 2)
     said = received(services, "pay 50 friday")
-    assert (said.meaning.wish, said.closed, said.answered) == (Wish.OTHER, (), "")
+    assert (said.meaning.wish, said.closed, said.answered) == (Wish.PROMISE, (), "")
     with services.ledger.read() as session:
         assert [row.note for row in session.exec(select(models.Contact))] == ["pay 50 friday"]
-        events = session.exec(select(models.Event).where(models.Event.what == "reply for a person")).all()
+        events = session.exec(select(models.Event).where(models.Event.what == "reply: promise")).all()
     assert len(events) == 1
+    assert [(item.account_id, item.reason) for item in waiting_for_people(services)] == [("A-1", "promise")]
     assert "friday" not in json.dumps([event.data for event in events])
 
 
@@ -357,7 +359,7 @@ def test_a_hold_known_late_is_set_as_of_when_it_began_and_says_what_it_would_hav
     assert all(step.at is not None and step.at >= began for step in late)
     assert {step.rung for step in late}.isdisjoint({"sms-1"})
     with services.ledger.read() as session:
-        [event] = session.exec(select(models.Event).where(models.Event.what == "hold")).all()
+        [event] = session.exec(select(models.Event).where(models.Event.what == "known late")).all()
     assert event.data["would_have_stopped"] == [step.reference for step in late]
     assert would_have_stopped(services, "A-2", "BANKRUPTCY_STAY") == []
 

@@ -9,6 +9,7 @@ from sqlmodel import col, func, select
 
 import models
 from arrears.ledger.cases import UnknownAccount
+from arrears.operations import steer
 from arrears.operations.hold import hold
 from arrears.operations.pay import pay, reverse
 from arrears.operations.services import Services
@@ -85,7 +86,9 @@ def test_an_account_without_a_case_says_so_when_something_is_asked_of_it(
     pay(services, "A-2", "10.00", reference="P-1", at=START, source="test", who="test")
     assert show(services, "A-2")["balance"]["amount"] == "1190.50"
     with pytest.raises(UnknownAccount, match="has no case: it was never past due"):
-        hold(services, "A-2", "DISPUTE_OPEN", at=START, until=None, channel=None, who="test")
+        steer.halt(services, "A-2", why="-", who="test", at=START)
+    hold(services, "A-2", "DECEASED", at=START, until=None, channel=None, who="test")
+    assert [each["kind"] for each in show(services, "A-2")["holds"]] == ["DECEASED"]
     with pytest.raises(UnknownAccount, match="'A-9' is not in the ledger"):
         show(services, "A-9")
 

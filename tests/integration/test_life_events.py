@@ -18,6 +18,10 @@ from arrears.engine.life.events import (
     Adjustment,
     Billed,
     Charge,
+    ConsentGiven,
+    ConsentRevoked,
+    HoldReleased,
+    HoldSet,
     Instalment,
     LifeEvent,
     Payment,
@@ -238,8 +242,11 @@ _amounts = st.integers(1, 200_00)
 
 @st.composite
 def _lives(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """Events as dictionaries, because each of the two accounts needs keys of its own."""
+    """Events as dictionaries, because each of the two people needs keys of their own; each has two accounts."""
     kinds = [Payment, Payment, Reversal, Charge, Adjustment, Billed, Residue, Promise, Plan, Withdrawn]
+    kinds += [HoldSet, HoldSet, HoldReleased, ConsentGiven, ConsentGiven, ConsentRevoked, ConsentRevoked]
+    channels = st.sampled_from(["sms", "call"])
+    holds = st.sampled_from(["DISPUTE_OPEN", "DECEASED", "CHANNEL_OPTOUT"])
     count = draw(st.integers(1, 8))
     events: list[dict[str, Any]] = []
     for number in range(count):
@@ -262,38 +269,56 @@ def _lives(draw: st.DrawFn) -> list[dict[str, Any]]:
                 more = {"amount": amount, "due_on": soon}
             case kind if kind is Plan:
                 more = {"instalments": (Instalment(due_on=soon, amount=amount),)}
+            case kind if kind is HoldSet:
+                word = draw(holds)
+                more = {"kind": word, "channel": draw(channels) if word == "CHANNEL_OPTOUT" else None}
+            case kind if kind is HoldReleased:
+                more = {"kind": draw(holds)}
+            case kind if kind is ConsentGiven:
+                more = {"channel": draw(channels)}
+            case kind if kind is ConsentRevoked:
+                more = {"channels": tuple(sorted(draw(st.sets(channels, min_size=1))))}
             case kind:
                 more = {"of": other}
         # No two at one instant: of those, which was told first decides.
-        events.append({"shape": kind, "number": number, "at": START + timedelta(days=day, minutes=number), **more})
+        moment = START + timedelta(days=day, minutes=number)
+        events.append({"shape": kind, "number": number, "at": moment, "card": draw(st.integers(1, 2)), **more})
     return events
 
 
-def _event(raw: dict[str, Any], account: str) -> tuple[LifeEvent, str]:
+def _event(raw: dict[str, Any], person: str) -> tuple[str, LifeEvent, str]:
     values = dict(raw)
-    shape, reference = values.pop("shape"), f"{account}-{values.pop('number')}"
+    shape, reference, card = values.pop("shape"), f"{person}-{values.pop('number')}", values.pop("card")
     if "of" in values:
-        values["of"] = f"test:{account}-{values['of']}"
-    return shape(key=f"test:{reference}", **values), reference
+        values["of"] = f"test:{person}-{values['of']}"
+    return f"{person}-{card}", shape(key=f"test:{reference}", **values), reference
 
 
-def _tell(services: Services, account: str, raws: list[dict[str, Any]]) -> None:
+def _tell(services: Services, person: str, raws: list[dict[str, Any]]) -> None:
     for raw in raws:
-        event, reference = _event(raw, account)
+        account, event, reference = _event(raw, person)
         receive(
             services, account, event, source="test", external_id=reference, received_at=_NOW, via="test", who="test"
         )
 
 
-def _state(services: Services, account: str) -> dict[str, Any]:
+def _state(services: Services, person: str) -> list[dict[str, Any]]:
+    return [_account_state(services, f"{person}-{card}") for card in (1, 2)]
+
+
+def _account_state(services: Services, account: str) -> dict[str, Any]:
     shown = show(services, account)
     with services.ledger.read() as session:
         cases = session.exec(
             select(models.Case).where(models.Case.account_id == account).order_by(col(models.Case.began))
         ).all()
+        holds = session.exec(select(models.Hold).where(models.Hold.account_id == account)).all()
+        consents = session.exec(select(models.Consent).where(models.Consent.account_id == account)).all()
     return {
         "cases": [(c.began, c.due_date, c.status, c.outcome, c.closed_at) for c in cases if c.outcome != "merged"],
         "arrangements": [{**each, "reference": each["reference"].rpartition("-")[2]} for each in shown["arrangements"]],
+        "holds": sorted((h.since, h.kind, str(h.channel), str(h.released_at)) for h in holds),
+        "consents": sorted((c.at, c.channel, str(c.withdrawn_at)) for c in consents),
         **{name: shown[name] for name in ("status", "balance", "amount_due", "outcome")},
     }
 
@@ -306,9 +331,15 @@ _pairs = iter(range(10**6))
 def test_late_repeated_and_shuffled_events_end_where_those_in_order_end(
     many: Services, tmp_path_factory: pytest.TempPathFactory, raws: list[dict[str, Any]], order: Any
 ) -> None:
-    straight, shuffled = (f"{name}{next(_pairs)}" for name in ("S", "T"))
+    number = next(_pairs)
+    straight, shuffled = f"S{number}", f"T{number}"
     path: Path = tmp_path_factory.mktemp("pair") / "portfolio.csv"
-    path.write_text(HEADER + a_row(straight) + a_row(shuffled), encoding="utf-8")
+    cards = [
+        a_row(f"{person}-{card}", phone=f"+15185{place}{number:05}", holder_id=person)
+        for place, person in enumerate((straight, shuffled), start=2)
+        for card in (1, 2)
+    ]
+    path.write_text(HEADER.replace("currency", "currency,holder_id") + "".join(cards), encoding="utf-8")
     enroll(many, path, at=START, who="test", driver="sweep")
     _tell(many, straight, sorted(raws, key=lambda raw: (raw["at"], raw["number"])))
     mixed = [*raws, *order.choices(raws, k=3)]

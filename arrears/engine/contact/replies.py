@@ -13,11 +13,17 @@ from arrears.engine.contact.rules import Keywords
 
 
 class Wish(StrEnum):
-    """Stop contacting, start again, explain; other is for a person to read."""
+    """Stop contacting, start again, explain; it was paid, call me, I will pay; other.
+
+    All but the first three are for a person to read.
+    """
 
     STOP = "stop"
     START = "start"
     HELP = "help"
+    PAID = "paid"
+    CALL = "call"
+    PROMISE = "promise"
     OTHER = "other"
 
 
@@ -75,6 +81,18 @@ _BARE = re.compile(
     r"^(?:please |pls |plz |just |ok |okay |hey |hi )*(?:stop|quit)"
     r"(?: (?:it|this|that|now|already|please|pls|plz|all|asap|immediately|thank you|thanks))*$"
 )
+# Read in this order, when nothing is to stop: what it is about decides who reads it, and nothing else.
+_FOR_A_PERSON: tuple[tuple[Wish, re.Pattern[str]], ...] = (
+    (Wish.CALL, re.compile(r"^(?:please |pls |plz )?(?:call|callback|ring|phone)(?: me)?(?: back)?\b")),
+    (Wish.CALL, re.compile(r"\b(?:call|ring|phone) me\b")),
+    (Wish.PAID, re.compile(r"\b(?:paid|made (?:a |the |my )?payment|sent (?:a |the |my )?payment)\b")),
+    (
+        Wish.PROMISE,
+        re.compile(r"\b(?:pay|paying|payment|send|sending)\b.*(?:\d|\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b)"),
+    ),
+    (Wish.PROMISE, re.compile(r"\b(?:i will|ill|will|going to|gonna|can) pay\b")),
+)
+_NOT_YET = re.compile(r"\b(?:not|nt|havent|hasnt|isnt|wasnt|never|cant|cannot|wont|unable)\b")
 _CLAUSES = re.compile(r"[.,;:!?\n]+")
 
 
@@ -83,8 +101,8 @@ def read_reply(text: str, keywords: Iterable[Keywords], channel: ContactChannel 
 
     The prescribed keywords count as the whole message only, whatever their case and punctuation. Free
     text is read for any reasonable way of asking to stop (47 CFR 64.1200(a)(10)): when in doubt it stops,
-    because a text too few costs less than a text too many. Only a keyword starts texts again. A text that
-    says neither is OTHER.
+    because a text too few costs less than a text too many. Only a keyword starts texts again. What the rest is
+    about is a hint for the person who reads it.
     """
     words = _plain(text)
     joined = words.replace(" ", "")
@@ -99,7 +117,12 @@ def read_reply(text: str, keywords: Iterable[Keywords], channel: ContactChannel 
         found = pattern.search(words)
         if found and not _OTHER_THINGS.search(found.group()):
             asked |= channels
-    return Meaning(Wish.STOP, asked) if asked else Meaning(Wish.OTHER)
+    return Meaning(Wish.STOP, asked) if asked else Meaning(_for_a_person(words))
+
+
+def _for_a_person(words: str) -> Wish:
+    found = (wish for wish, pattern in _FOR_A_PERSON if pattern.search(words))
+    return Wish.OTHER if _NOT_YET.search(words) else next(found, Wish.OTHER)
 
 
 def _plain(text: str) -> str:

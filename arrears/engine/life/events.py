@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +105,49 @@ class NumberChecked(LifeEvent):
     number: str
     good: bool
     why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldSet(LifeEvent):
+    """A reason not to collect, from `at` until `until` (open-ended when None), for all channels or for one.
+
+    `number`: for an opt-out, the number it was said from. `evidence`: where it is written. On `review_on` a
+    person looks whether it still stands.
+    """
+
+    kind: str
+    channel: str | None = None
+    until: datetime | None = None
+    number: str = ""
+    evidence: str = ""
+    review_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldReleased(LifeEvent):
+    """Every hold of `kind` that was set for the account before is over."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentGiven(LifeEvent):
+    """The holder's yes to `channel`: it ends the opt-outs from it that the person or their number made before."""
+
+    channel: str
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentRevoked(LifeEvent):
+    """The holder's no to `channels`, for all their accounts; `how` says by what means, `number` from where."""
+
+    channels: tuple[str, ...]
+    how: str = ""
+    number: str = ""
+
+
+RESTRICTIONS: Final = (HoldSet, HoldReleased, ConsentGiven, ConsentRevoked)
 
 
 def bad_numbers(events: Iterable[LifeEvent]) -> frozenset[str]:

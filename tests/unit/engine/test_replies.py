@@ -71,15 +71,27 @@ def test_who_wants_no_contact_closes_every_way_of_reaching_them(text: str):
 @pytest.mark.parametrize(
     "text",
     [
-        "I will stop by the bank tomorrow", "can you stop the late fee", "Don't worry, I'll pay Friday",
-        "pay 50 friday",
-        "when does the plan end?", "please call me", "STOP payment on my check", "I never got your text", "",
+        "I will stop by the bank tomorrow", "can you stop the late fee",
+        "when does the plan end?", "STOP payment on my check", "I never got your text", "",
         "I did not get your message", "I don't have my phone with me", "help me understand this bill", "?",
         "yes please",
     ],
 )  # fmt: skip
 def test_what_is_no_wish_of_the_kind_is_for_a_person(text: str):
     assert meaning(text) == Meaning(Wish.OTHER)
+
+
+@pytest.mark.parametrize(
+    ("text", "wish"),
+    [
+        ("PAID", Wish.PAID), ("I already paid this", Wish.PAID), ("made a payment of 50 yesterday", Wish.PAID),
+        ("CALL", Wish.CALL), ("please call me", Wish.CALL), ("call me after 6", Wish.CALL),
+        ("pay 50 friday", Wish.PROMISE), ("Don't worry, I'll pay Friday", Wish.PROMISE),
+        ("I have not paid and cannot pay", Wish.OTHER), ("stop calling me", Wish.STOP),
+    ],
+)  # fmt: skip
+def test_what_a_text_is_about_is_a_hint_for_whoever_reads_it(text: str, wish: Wish):
+    assert meaning(text).wish is wish
 
 
 def test_only_a_keyword_starts_texts_again_or_asks_for_help():

@@ -1,0 +1,86 @@
+"""Work for people: what the holder says or asks for that no rule can answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlmodel import Session, col, or_, select
+
+import models
+from arrears.ledger.events import log_event
+from arrears.operations.services import Services
+
+
+class Work(StrEnum):
+    """Why a person must see to it."""
+
+    REPLY = "reply"
+    SAYS_PAID = "says_paid"
+    CALLBACK = "callback"
+    PROMISE = "promise"
+    DISPUTE = "dispute"
+    HARDSHIP = "hardship"
+    VULNERABLE = "vulnerable"
+    LANGUAGE = "language"
+
+
+class WorkRefused(Exception):
+    """Nothing was changed; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What was seen to. `new` is False when it was before."""
+
+    account_id: str
+    kind: str
+    new: bool
+
+
+def open_item(
+    session: Session,
+    account_id: str,
+    kind: Work,
+    *,
+    key: str,
+    note: str = "",
+    at: datetime,
+    due_at: datetime | None = None,
+) -> None:
+    """Put it on the list, once by `kind` and `key`, in the caller's transaction. `note` may be the holder's words."""
+    name = f"{kind}/{key}"
+    if session.exec(select(models.WorkItem.id).where(models.WorkItem.key == name)).first() is None:
+        session.add(models.WorkItem(key=name, account_id=account_id, kind=kind, note=note, at=at, due_at=due_at))
+
+
+def finish(services: Services, item_id: int, *, by: str, answer: str, at: datetime) -> Finished:
+    """A person has seen to it; `answer` says what came of it. Raises WorkRefused."""
+    if not by.strip():
+        raise WorkRefused("the name of the person who saw to it is needed")
+    with services.ledger.write() as session:
+        item = session.get(models.WorkItem, item_id, with_for_update=True)
+        if item is None:
+            raise WorkRefused(f"there is no work item {item_id}")
+        if item.done_at is not None:
+            return Finished(item.account_id, item.kind, new=False)
+        item.done_at, item.done_by, item.answer = at, by, answer
+        session.add(item)
+        data: dict[str, object] = {"item": item_id, "kind": item.kind}
+        wall = services.clock.wall()
+        log_event(session, "seen to", who=by, at=at, wall=wall, account_id=item.account_id, data=data)
+        return Finished(item.account_id, item.kind, new=True)
+
+
+def open_items(session: Session, *, now: datetime, limit: int) -> list[models.WorkItem]:
+    """What is to be seen to at `now`, the oldest first."""
+    due = or_(col(models.WorkItem.due_at).is_(None), col(models.WorkItem.due_at) <= now)
+    return list(
+        session.exec(
+            select(models.WorkItem)
+            .where(col(models.WorkItem.done_at).is_(None), due)
+            .order_by(col(models.WorkItem.id))
+            .limit(limit)
+        ).all()
+    )
