@@ -6,11 +6,14 @@ from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from arrears.operations.take_file import take_payment_file
 from arrears.orchestration.at_work import services
-from arrears.orchestration.paying import post_files
+from arrears.orchestration.taking import take_files
 
 
 @flow(name="payments", flow_run_name="payments", retries=0, persist_result=False)
 def payments(path: str = "inbox/payments", dry_run: bool = False) -> State:
     """Post every payment in `path`, a CSV file or a folder of them, once per reference."""
-    return Completed(message=post_files(services(), Path(path), dry_run=dry_run, logger=get_run_logger()))
+    logger = get_run_logger()
+    line = take_files(services(), Path(path), take_payment_file, what="payments", dry_run=dry_run, logger=logger)
+    return Completed(message=line)

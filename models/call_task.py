@@ -11,6 +11,7 @@ class CallTask(SQLModel, table=True):
     """`key` is the step's: one task per attempt. `status`: open, done, lapsed (replaced) or cancelled.
 
     `best_from` and `best_to` are local hours (`10:00`) in `zone`; a higher `priority` comes first.
+    `reference`: the name its outcome is known by elsewhere, once.
     """
 
     __tablename__ = "call_tasks"  # pyright: ignore[reportAssignmentType]
@@ -29,5 +30,6 @@ class CallTask(SQLModel, table=True):
     disposition: str | None = None
     worked_by: str = ""
     note: str = ""
+    reference: str | None = Field(default=None, max_length=128, unique=True)
     created_at: datetime = instant()
     worked_at: datetime | None = instant(default=None)

@@ -27,6 +27,7 @@ from arrears.operations.outbox import OutboxUnusable
 from arrears.operations.services import UnknownLadder
 from arrears.operations.steer import SteeringRefused
 from arrears.operations.sweep import ClockStandsLater
+from arrears.operations.work import WorkRefused
 from arrears.policies.problems import PolicyError
 from arrears.rendering.errors import TemplateError
 from arrears.settings import SettingsError
@@ -51,6 +52,7 @@ _ANTICIPATED = (
     TemplateError,
     UnknownAccount,
     UnknownLadder,
+    WorkRefused,
     rules.UnknownRule,
 )
 

@@ -51,10 +51,10 @@ def revoke(
     moment, named = when(at), [channel_named(channel) for channel in channels]
     with opened(live=False) as services:
         start = instant(services, moment)
-        closed = consent_operations.revoke(services, account, named, at=start, how=how, who=who())
-        if closed:
+        revoked = consent_operations.revoke(services, account, named, at=start, how=how, who=who())
+        if revoked.new:
             nudge(services, account)
-    say(f"{account}: {'closed ' + ', '.join(closed) if closed else 'was closed already'}")
+    say(f"{account}: {'closed ' + ', '.join(revoked.closed) if revoked.closed else 'was closed already'}")
 
 
 def contact(

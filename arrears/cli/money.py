@@ -1,18 +1,21 @@
-"""Money in and back, charges and corrections, promises and plans."""
+"""Facts from outside: files of them, money in and back, charges and corrections, promises and plans."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from arrears.cli.accounts import At
-from arrears.cli.output import say
+from arrears.cli.accounts import At, Json
+from arrears.cli.output import note, print_json, say
 from arrears.cli.session import a_day, nudge, opened, when, who
+from arrears.intake.rows import rejected_path
 from arrears.operations import arrange
 from arrears.operations import pay as money
 from arrears.operations.pay import ChargeKind, Posted
 from arrears.operations.services import Services, instant
+from arrears.operations.take_file import take_event_file
 
 Account = Annotated[str, typer.Argument(metavar="ACCOUNT")]
 Amount = Annotated[str, typer.Argument(metavar="AMOUNT", help="Decimal, in the account's currency.")]
@@ -21,8 +24,42 @@ Reference = Annotated[str, typer.Option("--reference", metavar="REF", help="Take
 
 def add_to(app: typer.Typer) -> None:
     """Register this group's commands."""
-    for command in (pay, reverse, charge, adjust, leftover, promise, plan, withdraw):
+    for command in (tell, pay, reverse, charge, adjust, leftover, promise, plan, withdraw):
         app.command()(command)
+
+
+def tell(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Events as CSV: account_id, event, reference, at, …")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file and count; change nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Take a file of outside facts in. Good rows count once per reference, bad ones go to FILE.rejected.csv."""
+    with opened(live=False) as services:
+        result = take_event_file(services, file, who=who(), dry_run=dry_run)
+        for account_id in dict.fromkeys(result.touched):
+            nudge(services, account_id)
+    if json:
+        print_json(
+            {
+                "rows": result.rows,
+                "taken": len(result.touched),
+                "already": result.already,
+                "closed": result.closed,
+                "refused": [
+                    {"line": row.line, "account_id": row.account_id, "reason": row.reason} for row in result.rejected
+                ],
+            }
+        )
+    else:
+        verb = "would be refused" if dry_run else "refused"
+        say(
+            f"{result.rows:,} rows: {len(result.touched):,} taken, {result.already:,} known already, "
+            f"{len(result.rejected):,} {verb}"
+        )
+    for row in result.rejected[:20]:
+        note(f"{file.name}:{row.line}: {row.reason}")
+    if result.rejected and not dry_run:
+        note(f"refused rows: {rejected_path(file)}")
 
 
 def pay(account: Account, amount: Amount, reference: Reference, at: At = None) -> None:

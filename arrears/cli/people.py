@@ -12,10 +12,12 @@ from arrears.cli.output import note, print_json, print_table, say
 from arrears.cli.session import a_day, nudge, opened, when, who
 from arrears.clock import iso
 from arrears.engine.vocabulary import Disposition
+from arrears.intake.events import E164
 from arrears.operations import calls as call_operations
 from arrears.operations import hold as hold_operations
-from arrears.operations import steer
+from arrears.operations import steer, work
 from arrears.operations.call_queue import open_tasks
+from arrears.operations.numbers import check_number
 from arrears.operations.review import waiting_for_people
 from arrears.operations.services import instant
 
@@ -25,7 +27,7 @@ calls = typer.Typer(help="The call queue.", no_args_is_help=True)
 
 def add_to(app: typer.Typer) -> None:
     """Register this group's commands."""
-    for command in (hold, release, approve, resume, halt, settle, review):
+    for command in (hold, release, approve, resume, halt, settle, review, attend, number):
         app.command()(command)
 
 
@@ -34,13 +36,25 @@ def hold(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="Such as DISPUTE_OPEN; a wrong one lists all.")],
     until: Annotated[str | None, typer.Option("--until", metavar="DATE", help="Default: until released.")] = None,
     channel: Annotated[str | None, typer.Option("--channel", help="Only this channel, for opt-outs.")] = None,
+    evidence: Annotated[str, typer.Option("--evidence", help="Where it is written.")] = "",
+    review: Annotated[str | None, typer.Option("--review", metavar="DATE", help="When to look at it again.")] = None,
     at: At = None,
 ) -> None:
     """Place a hold: nothing it forbids goes out from now on."""
-    moment, end = when(at), when(until)
+    moment, end, look_again = when(at), when(until), a_day(review) if review else None
     with opened(live=False) as services:
         start = instant(services, moment)
-        new = hold_operations.hold(services, account, kind, at=start, until=end, channel=channel, who=who())
+        new = hold_operations.hold(
+            services,
+            account,
+            kind,
+            at=start,
+            until=end,
+            channel=channel,
+            evidence=evidence,
+            review_on=look_again,
+            who=who(),
+        )
         late = hold_operations.would_have_stopped(services, account, kind) if new else []
         if new:
             nudge(services, account)
@@ -54,9 +68,9 @@ def release(account: Account, kind: Annotated[str, typer.Argument(metavar="KIND"
     """Release every open hold of a kind."""
     moment = when(at)
     with opened(live=False) as services:
-        count = hold_operations.release(services, account, kind, at=instant(services, moment), who=who())
+        released = hold_operations.release(services, account, kind, at=instant(services, moment), who=who())
         nudge(services, account)
-    say(f"{account}: released {count} × {kind.upper()}")
+    say(f"{account}: released {released.count} × {kind.upper()}")
 
 
 def approve(
@@ -128,6 +142,46 @@ def review(json: Json = False) -> None:
     print_table("waits for a person", columns, [(w.account_id, w.rung, w.reason, w.do) for w in waiting])
 
 
+def attend(
+    item: Annotated[int, typer.Argument(metavar="ITEM", help="Its number in `arrears review`.")],
+    by: Annotated[str, typer.Option("--by", metavar="NAME")],
+    answer: Annotated[str, typer.Option("--answer", help="What came of it.")],
+) -> None:
+    """A person has seen to something that the holder said or asked for."""
+    with opened(live=False) as services:
+        finished = work.finish(services, item, by=by, answer=answer, at=instant(services, None))
+    say(f"{finished.account_id}: {finished.kind} {'seen to' if finished.new else 'was seen to before'}")
+
+
+def number(
+    account: Account,
+    telephone: Annotated[str, typer.Argument(metavar="NUMBER", help="As +14155550123.")],
+    good: Annotated[bool, typer.Option("--good/--bad", help="Whether the holder can be reached there.")],
+    why: Annotated[str, typer.Option("--why", help="How it is known, such as skip trace.")],
+    reference: Annotated[str, typer.Option("--reference", metavar="REF", help="Taken once per reference.")],
+    at: At = None,
+) -> None:
+    """Say that a number is bad, or add one that was found."""
+    moment = when(at)
+    if not E164.fullmatch(telephone):
+        raise typer.BadParameter("expected a number as +14155550123", param_hint="NUMBER")
+    with opened(live=False) as services:
+        posted = check_number(
+            services,
+            account,
+            telephone,
+            good=good,
+            why=why,
+            reference=reference,
+            at=instant(services, moment),
+            source="cli",
+            who=who(),
+        )
+        if posted.new:
+            nudge(services, account)
+    say(f"{account}: number {'recorded' if posted.new else 'was recorded before; nothing changed'}")
+
+
 @calls.command("list")
 def list_calls(
     limit: Annotated[int, typer.Option()] = 50,
@@ -160,16 +214,26 @@ def call_outcome(
     text: Annotated[str, typer.Option("--note")] = "",
     amount: Annotated[str | None, typer.Option("--amount", help="What was promised.")] = None,
     on: Annotated[str | None, typer.Option("--on", metavar="DATE", help="By when it was promised.")] = None,
+    call_back: Annotated[
+        str | None, typer.Option("--call-back-at", metavar="WHEN", help="When they asked for.")
+    ] = None,
     at: At = None,
 ) -> None:
     """Record what came of the account's open call task."""
-    moment = when(at)
+    moment, later = when(at), when(call_back)
     if (amount is None) != (on is None):
         raise typer.BadParameter("--amount and --on belong together")
     promised = call_operations.Promised(amount, a_day(on)) if amount is not None and on is not None else None
     with opened(live=False) as services:
         call_operations.record_call(
-            services, account, disposition, by=by, note=text, promised=promised, at=instant(services, moment)
+            services,
+            account,
+            disposition,
+            by=by,
+            note=text,
+            promised=promised,
+            call_back_at=later,
+            at=instant(services, moment),
         )
         nudge(services, account)
     say(f"{account}: {disposition}")

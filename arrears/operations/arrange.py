@@ -33,15 +33,17 @@ def promise(
     *,
     reference: str,
     at: datetime,
+    late: bool = False,
     source: str,
     who: str,
 ) -> Posted:
     """Record the holder's promise to pay `amount` by the end of `due_on`; nothing goes out until it is judged.
 
-    It takes the place of one that is still open. Raises UnknownAccount, MoneyError and EventRefused.
+    It takes the place of one that is still open. A `late` one is taken as a fact, whatever has become of the
+    case since. Raises UnknownAccount, MoneyError and EventRefused.
     """
     money = in_currency(services, account_id, amount, what="promise")
-    _must_be_possible(services, account_id, [due_on], at, "promise")
+    _must_be_possible(services, account_id, [due_on], at, "promise", late=late)
     event = Promise(key=key_of(ARRANGEMENTS, reference), at=at, amount=money.amount, due_on=due_on)
     return post(services, account_id, event, register=ARRANGEMENTS, reference=reference, source=source, who=who)
 
@@ -54,12 +56,13 @@ def plan(
     misses_allowed: int,
     reference: str,
     at: datetime,
+    late: bool = False,
     source: str,
     who: str,
 ) -> Posted:
     """Record a plan of instalments, each by the end of its day. More misses than allowed breach it.
 
-    Raises UnknownAccount, MoneyError and EventRefused.
+    `late` as in `promise`. Raises UnknownAccount, MoneyError and EventRefused.
     """
     if not instalments:
         raise ArrangementRefused("a plan needs at least one instalment")
@@ -68,7 +71,7 @@ def plan(
         raise ArrangementRefused("the instalments of a plan must come one after another")
     if not 0 <= misses_allowed < len(days):
         raise ArrangementRefused("a plan must allow fewer misses than it has instalments, and none below zero")
-    _must_be_possible(services, account_id, days[:1], at, "first instalment")
+    _must_be_possible(services, account_id, days[:1], at, "first instalment", late=late)
     parts = tuple(
         Instalment(due_on=day, amount=in_currency(services, account_id, amount, what="plan").amount)
         for day, amount in instalments
@@ -77,17 +80,27 @@ def plan(
     return post(services, account_id, event, register=ARRANGEMENTS, reference=reference, source=source, who=who)
 
 
-def withdraw(services: Services, account_id: str, of: str, *, at: datetime, source: str, who: str) -> Posted:
+def withdraw(
+    services: Services,
+    account_id: str,
+    of: str,
+    *,
+    reference: str = "",
+    at: datetime,
+    late: bool = False,
+    source: str,
+    who: str,
+) -> Posted:
     """End the open promise or plan with reference `of`: made in error, or by agreement; the ladder goes on.
 
-    Raises UnknownAccount and EventRefused.
+    A `late` one may come before what it ends. Raises UnknownAccount and EventRefused.
     """
-    standing = {each.key: each for each in arrangements_of(services, account_id, at=at)}
+    standing = {} if late else {each.key: each for each in arrangements_of(services, account_id, at=at)}
     found = standing.get(key_of(ARRANGEMENTS, of))
-    if found is None or found.status is not Kept.OPEN:
+    if not late and (found is None or found.status is not Kept.OPEN):
         is_what = f"is {found.status.replace('_', ' ')}" if found else "is not known"
         raise ArrangementRefused(f"arrangement {of!r} of account {account_id} {is_what}; only an open one can end")
-    reference = f"{of}/withdrawn"
+    reference = reference or f"{of}/withdrawn"
     event = Withdrawn(key=key_of(ARRANGEMENTS, reference), at=at, of=key_of(ARRANGEMENTS, of))
     return post(services, account_id, event, register=ARRANGEMENTS, reference=reference, source=source, who=who)
 
@@ -98,7 +111,11 @@ def arrangements_of(services: Services, account_id: str, *, at: datetime) -> tup
         return arranged(services, read_case_file(session, account_id), now=at)
 
 
-def _must_be_possible(services: Services, account_id: str, days: Sequence[date], at: datetime, what: str) -> None:
+def _must_be_possible(
+    services: Services, account_id: str, days: Sequence[date], at: datetime, what: str, *, late: bool
+) -> None:
+    if late:
+        return
     with services.ledger.read() as session:
         file = read_case_file(session, account_id)
     must_be_possible(services, file, days, at, what)

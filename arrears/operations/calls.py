@@ -19,14 +19,12 @@ from arrears.operations.arrange import ARRANGEMENTS, must_be_possible
 from arrears.operations.consent import CONSENTS
 from arrears.operations.hold import HOLDS
 from arrears.operations.inbox import EventRefused, take
+from arrears.operations.numbers import NUMBERS
 from arrears.operations.pay import in_currency
 from arrears.operations.services import Services
 from arrears.operations.wake import make_due
 from arrears.operations.work import Work, open_item
 from arrears.policies.hold_kinds import HoldKind
-
-# The register of what calls and messages show about numbers.
-NUMBERS = "numbers"
 
 
 class CallRefused(EventRefused):
@@ -41,6 +39,14 @@ class Promised:
     due_on: date
 
 
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """The call as it was worked. `new` is False when it was known: nothing has changed."""
+
+    task: models.CallTask
+    new: bool
+
+
 def record_call(
     services: Services,
     account_id: str,
@@ -49,13 +55,16 @@ def record_call(
     by: str,
     note: str = "",
     promised: Promised | None = None,
+    call_back_at: datetime | None = None,
+    reference: str = "",
     at: datetime,
-) -> models.CallTask:
+) -> Worked:
     """Record the outcome of the account's open call task, and what follows from it, in one transaction.
 
     Or of one taken out of the queue while it was being worked: what was said was said. A wrong number or one
     out of service is not used again; a death holds all the person's accounts; who asks to be called back
-    has consented to calls; a promise pauses the ladder. Raises UnknownAccount, CallRefused, MoneyError and
+    has consented to calls, and is to be called by a person (at `call_back_at`); a promise pauses the ladder. Known
+    by `reference` it changes nothing. Raises UnknownAccount, CallRefused, MoneyError and
     EventRefused.
     """
     if promised is not None and disposition is not Disposition.PROMISE:
@@ -64,12 +73,16 @@ def record_call(
     with services.ledger.write() as session:
         lock_person(session, account_id)
         file = read_case_file(session, account_id, lock=True)
+        known = session.exec(select(models.CallTask).where(models.CallTask.reference == reference)).first()
+        if reference and known is not None:
+            if (known.account_id, known.disposition) != (account_id, disposition):
+                raise CallRefused(f"reference {reference!r} was already used for another call")
+            return Worked(known, new=False)
         task = _task(session, account_id)
-        reference = f"{task.key}/{disposition}"
         if promised is not None:
             must_be_possible(services, file, [promised.due_on], at, "promise")
         task.status, task.disposition, task.worked_by = "done", disposition, by
-        task.note, task.worked_at = note, at
+        task.note, task.worked_at, task.reference = note, at, reference or None
         session.add(task)
         step = file.step(task.rung, task.attempt)
         if step is not None:
@@ -81,11 +94,12 @@ def record_call(
         log_event(session, "call", who=by, at=at, wall=services.clock.wall(), case=file.case, data=data)
         make_due(session, file.case, at=at)
         session.flush()
-        _follow(services, session, file, task, disposition, by=by, at=at)
+        _follow(services, session, file, task, disposition, call_back_at, by=by, at=at)
         if promised is not None:
-            event = Promise(key=key_of(ARRANGEMENTS, reference), at=at, amount=amount, due_on=promised.due_on)
-            _tell(services, session, task, event, ARRANGEMENTS, reference, by=by, at=at)
-        return task
+            name = f"{task.key}/{disposition}"
+            event = Promise(key=key_of(ARRANGEMENTS, name), at=at, amount=amount, due_on=promised.due_on)
+            _tell(services, session, task, event, ARRANGEMENTS, name, by=by, at=at)
+        return Worked(task, new=True)
 
 
 def _follow(
@@ -94,6 +108,7 @@ def _follow(
     file: CaseFile,
     task: models.CallTask,
     disposition: Disposition,
+    call_back_at: datetime | None,
     *,
     by: str,
     at: datetime,
@@ -118,7 +133,15 @@ def _follow(
             evidence=f"asked on the telephone, {task.key}",
         )
         _tell(services, session, task, event, CONSENTS, reference, by=by, at=at)
-        open_item(session, file.account.id, Work.CALLBACK, key=f"call:{task.key}", note=task.note, at=at)
+        open_item(
+            session,
+            file.account.id,
+            Work.CALLBACK,
+            key=f"call:{task.key}",
+            note=task.note,
+            at=at,
+            due_at=call_back_at,
+        )
     if disposition is Disposition.LANGUAGE:
         open_item(session, file.account.id, Work.LANGUAGE, key=f"call:{task.key}", note=task.note, at=at)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlmodel import Session, col, select
@@ -18,7 +19,8 @@ from arrears.operations.restrict import OPT_OUT
 from arrears.operations.services import Services, instant
 from arrears.operations.wake import make_due
 
-CONSENTS = "consents"
+# The registers of what is said about being contacted, and of contacts.
+CONSENTS, CONTACTS = "consents", "contacts"
 
 
 class ContactRefused(EventRefused):
@@ -31,6 +33,14 @@ def channel_named(word: str) -> ContactChannel:
     if word not in reaching:
         raise ContactRefused(f"channel {word!r} is not known; expected one of {', '.join(reaching)}")
     return ContactChannel(word)
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """The channels that closed. `new` is False when it was known: nothing has changed."""
+
+    closed: tuple[ContactChannel, ...]
+    new: bool
 
 
 def give_consent(
@@ -112,8 +122,8 @@ def revoke(
     reference: str = "",
     source: str = "cli",
     who: str,
-) -> list[ContactChannel]:
-    """Take consent back, by whatever reasonable means the holder said so; the channels that this closes now.
+) -> Revoked:
+    """Take consent back, by whatever reasonable means the holder said so.
 
     It is the person who said so, for all their accounts. `how` says by which means and in which words.
     Raises UnknownAccount and EventRefused.
@@ -121,8 +131,9 @@ def revoke(
     with services.ledger.write() as session:
         wanted = sorted(set(channels))
         closes = still_open(session, account_id, wanted)
-        if closes or reference or _anything_to_withdraw(session, account_id, wanted):
-            forbid(
+        new = bool(closes or reference or _anything_to_withdraw(session, account_id, wanted))
+        if new:
+            new = forbid(
                 services,
                 session,
                 account_id,
@@ -133,8 +144,8 @@ def revoke(
                 reference=reference,
                 source=source,
                 who=who,
-            )
-        return closes
+            ).new
+        return Revoked(tuple(closes) if new else (), new)
 
 
 def still_open(session: Session, account_id: str, channels: Sequence[ContactChannel]) -> list[ContactChannel]:
@@ -213,7 +224,7 @@ def record_contact(
         raise ContactRefused(f"notice {notice!r} is not known; expected one of {', '.join(kinds)}")
     with services.ledger.write() as session:
         file = read_case_file(session, account_id, lock=True)
-        if known_contact(session, reference):
+        if known_contact(session, reference, account_id, note):
             return False
         direction = "inbound" if inbound else "outbound"
         session.add(
@@ -238,7 +249,11 @@ def record_contact(
         return True
 
 
-def known_contact(session: Session, external_id: str) -> bool:
-    """Whether a contact of this name is on record."""
-    known = select(models.Contact.id).where(models.Contact.external_id == external_id)
-    return bool(external_id) and session.exec(known).first() is not None
+def known_contact(session: Session, external_id: str, account_id: str, note: str) -> bool:
+    """Whether this very contact is on record. ContactRefused when another one is, under the same name."""
+    if not external_id:
+        return False
+    known = session.exec(select(models.Contact).where(models.Contact.external_id == external_id)).first()
+    if known is not None and (known.account_id, known.note) != (account_id, note):
+        raise ContactRefused(f"reference {external_id!r} was already used for another contact")
+    return known is not None

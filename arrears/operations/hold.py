@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from sqlmodel import Session, col, select
@@ -23,6 +24,14 @@ HOLDS = "holds"
 
 class HoldRefused(EventRefused):
     """The hold was not set or released; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """How many holds ended. `new` is False when it was known: nothing has changed."""
+
+    count: int
+    new: bool
 
 
 def hold_kinds(services: Services) -> list[str]:
@@ -151,8 +160,8 @@ def release(
     reference: str = "",
     source: str = "cli",
     who: str,
-) -> int:
-    """Release every open hold of `kind` that was set before; how many there were.
+) -> Released:
+    """Release every open hold of `kind` that was set before.
 
     A release told under a `reference` of its own may come before its hold is known, and waits for it.
     Raises UnknownAccount and EventRefused.
@@ -168,7 +177,7 @@ def release(
             held = ", ".join(dict.fromkeys(hold.kind for hold in own)) or "none"
             raise HoldRefused(f"account {account_id} has no hold {kind}; in force: {held}")
         name = reference or unused_name(session, account_id, f"{kind}/released", at)
-        take(
+        taken = take(
             services,
             session,
             account_id,
@@ -179,7 +188,7 @@ def release(
             via=source,
             who=who,
         )
-        return sum(hold.released_at is not None for hold in found)
+        return Released(sum(hold.released_at is not None for hold in found), taken.new)
 
 
 def _kind(services: Services, word: str) -> str:

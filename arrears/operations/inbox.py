@@ -19,6 +19,7 @@ from arrears.ledger.events import log_event
 from arrears.ledger.life import opening_of, to_event, to_row
 from arrears.operations.call_queue import cancel_open_tasks
 from arrears.operations.close import close_case
+from arrears.operations.learn import learn
 from arrears.operations.reconsider import reconsider
 from arrears.operations.restrict import restrict
 from arrears.operations.services import Services, find_ladder
@@ -105,6 +106,7 @@ def take(
         session.flush()
         _log(services, session, row, cases)
         restrict(session, account, row, event)
+        learn(session, account, event)
         # Money concerns its own debt; what is said about being contacted, all that the person has.
         touched = others if isinstance(event, RESTRICTIONS) else ()
         books = apply(services, session, account, cases, touched, at=received_at, who=who)

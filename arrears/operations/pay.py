@@ -111,20 +111,30 @@ def adjust(
     return post(services, account_id, event, register=ADJUSTMENTS, reference=reference, source=source, who=who)
 
 
-def leftover(services: Services, account_id: str, *, waive: bool, at: datetime, who: str) -> Posted:
+def leftover(
+    services: Services,
+    account_id: str,
+    *,
+    waive: bool,
+    reference: str = "",
+    at: datetime,
+    source: str = "decision",
+    who: str,
+) -> Posted:
     """Decide about fees and interest left when everything else is paid: waive them, or go on for them.
 
-    Raises UnknownAccount, and PaymentRefused when nothing of the kind waits.
+    One told under a `reference` of its own may come before what it decides. Raises UnknownAccount, and
+    PaymentRefused when nothing of the kind waits.
     """
     with services.ledger.read() as session:
         if session.get(models.Account, account_id) is None:
             raise UnknownAccount(account_id)
         file = read_case_file(session, account_id)
-    if not file.books().residue:
+    if not file.books().residue and not reference:
         raise PaymentRefused(f"account {account_id} has no charges left over to decide about")
-    reference = f"{account_id}/{iso(at)}"
+    reference = reference or f"{account_id}/{iso(at)}"
     event = Residue(key=key_of(LEFTOVERS, reference), at=at, waive=waive)
-    return post(services, account_id, event, register=LEFTOVERS, reference=reference, source="decision", who=who)
+    return post(services, account_id, event, register=LEFTOVERS, reference=reference, source=source, who=who)
 
 
 def post(

@@ -77,7 +77,7 @@ def receive_text(
             raise UnknownAccount(account_id)
         words = keywords(services, session, account)
         meaning = read_reply(text, words)
-        if known_contact(session, reference):
+        if known_contact(session, reference, account_id, text):
             return Received(meaning, (), (), "", new=False)
         session.add(
             models.Contact(

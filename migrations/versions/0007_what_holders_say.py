@@ -32,6 +32,9 @@ def upgrade() -> None:
     with op.batch_alter_table("contacts") as batch:
         batch.add_column(sa.Column("external_id", sa.String(192), nullable=True))
         batch.create_unique_constraint("uq_contacts_external_id", ["external_id"])
+    with op.batch_alter_table("call_tasks") as batch:
+        batch.add_column(sa.Column("reference", sa.String(128), nullable=True))
+        batch.create_unique_constraint("uq_call_tasks_reference", ["reference"])
     op.create_table(
         "account_numbers",
         sa.Column("number", sa.String(20), primary_key=True),
@@ -84,6 +87,9 @@ def _index_numbers() -> None:
 def downgrade() -> None:
     for table in ("work_items", "webhook_requests", "deliveries", "account_numbers"):
         op.drop_table(table)
+    with op.batch_alter_table("call_tasks") as batch:
+        batch.drop_constraint("uq_call_tasks_reference", type_="unique")
+        batch.drop_column("reference")
     with op.batch_alter_table("contacts") as batch:
         batch.drop_constraint("uq_contacts_external_id", type_="unique")
         batch.drop_column("external_id")

@@ -239,8 +239,8 @@ def test_consent_taken_back_between_intent_and_effect_stops_the_text(enrol: Enro
     move = next_move(services, "A-1", who="test", budget=Budget())
     assert isinstance(move, Intended)
     said_at = START + timedelta(days=1)
-    closed = consents.revoke(services, "A-1", [ContactChannel.SMS], at=said_at, how="by telephone", who="test")
-    assert closed == [ContactChannel.SMS]
+    closed = consents.revoke(services, "A-1", [ContactChannel.SMS], at=said_at, how="by telephone", who="test").closed
+    assert closed == (ContactChannel.SMS,)
     assert carry_out(services, move.intent, move.channel, who="test") is StepStatus.PLANNED
     until(services, 2)
     assert steps(services) == [("sms-1", "skipped")]
@@ -250,8 +250,8 @@ def test_consent_taken_back_between_intent_and_effect_stops_the_text(enrol: Enro
 def test_consent_can_be_recorded_taken_back_and_given_again(enrol: Enrol) -> None:
     services = enrol(("US", {"sms_consent_on": "2026-01-05"}))
     sms, now = ContactChannel.SMS, at(services)
-    assert consents.revoke(services, "A-1", [sms], at=now, how="in a letter", who="test") == [sms]
-    assert consents.revoke(services, "A-1", [sms], at=now, how="in a letter", who="test") == []
+    assert consents.revoke(services, "A-1", [sms], at=now, how="in a letter", who="test").closed == (sms,)
+    assert consents.revoke(services, "A-1", [sms], at=now, how="in a letter", who="test").new is False
     assert [hold["channel"] for hold in show(services, "A-1")["holds"]] == ["sms"]
     assert consents.give_consent(services, "A-1", sms, at=now, evidence="branch form 7", who="test")
     assert not consents.give_consent(services, "A-1", sms, at=now, evidence="branch form 7", who="test")

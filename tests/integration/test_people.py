@@ -172,7 +172,7 @@ def test_the_same_hold_again_changes_nothing_and_one_release_ends_it(enrolled: S
     assert dispute()
     assert not dispute()
     assert len(show(enrolled, "A-1")["holds"]) == 1
-    assert release(enrolled, "A-1", "DISPUTE_OPEN", at=at(enrolled), who="test") == 1
+    assert release(enrolled, "A-1", "DISPUTE_OPEN", at=at(enrolled), who="test").count == 1
     assert show(enrolled, "A-1")["status"] == "current"
     with pytest.raises(HoldRefused, match="no hold DISPUTE_OPEN; in force: none"):
         release(enrolled, "A-1", "DISPUTE_OPEN", at=at(enrolled), who="test")

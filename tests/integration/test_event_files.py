@@ -1,0 +1,134 @@
+"""Every kind of outside fact through a file: good ones count once, bad ones are refused by line and change nothing."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from sqlmodel import select
+
+import models
+from arrears.intake.events import KINDS, OPTIONAL, REQUIRED
+from arrears.operations.services import Services
+from arrears.operations.show import show
+from arrears.operations.take_file import take_event_file
+from tests.integration.stories import dump, until
+
+COLUMNS = (*REQUIRED, *OPTIONAL)
+# One good row of each kind, in an order in which each has something to change.
+GOOD: dict[str, dict[str, str]] = {
+    "text": {"text": "please call me", "number": "+15185550101"},
+    "call": {"outcome": "callback_requested", "by": "C. Ollector", "call_back_at": "2026-09-03T18:00:00Z"},
+    "number": {"number": "+12025550143", "good": "true", "why": "skip trace"},
+    "contact": {"channel": "call", "direction": "inbound", "outcome": "conversation"},
+    "promise": {"amount": "20.00", "due_on": "2026-09-10"},
+    "withdrawal": {"of": "good-promise"},
+    "plan": {"instalments": "2026-09-10=20.00 2026-10-10=30.00", "misses_allowed": "1"},
+    "consent": {"channel": "sms", "evidence": "branch form 7"},
+    "revocation": {"channels": "sms call", "how": "by letter"},
+    "hold": {"kind": "DISPUTE_OPEN", "evidence": "letter of 1 September", "review_on": "2026-10-01"},
+    "release": {"kind": "DISPUTE_OPEN"},
+    "charge": {"kind": "fee", "amount": "15.00", "currency": "USD"},
+    "leftover": {"waive": "true"},
+    "adjustment": {"amount": "-5.00", "currency": "USD"},
+    "payment": {"amount": "20.00", "currency": "USD"},
+    "reversal": {"of": "good-payment", "amount": "5.00"},
+}
+BAD: dict[str, tuple[dict[str, str], str]] = {
+    "text": ({"text": "STOP", "number": "555-0101"}, "number: expected a number as"),
+    "call": ({"outcome": "laughed", "by": "C. Ollector"}, "outcome: Input should be"),
+    "number": ({"number": "+12025550143", "good": "perhaps"}, "good: Input should be a valid boolean"),
+    "contact": ({"channel": "pigeon", "direction": "inbound"}, "channel: Input should be"),
+    "promise": ({"amount": "0", "due_on": "2026-09-10"}, "the amount of a promise must be above zero"),
+    "withdrawal": ({}, "of: Field required"),
+    "plan": ({"instalments": "2026-10-10=20.00 2026-09-10=30.00"}, "must come one after another"),
+    "consent": ({"channel": "sms"}, "evidence: Field required"),
+    "revocation": ({"channels": "sms fax", "how": "by letter"}, "channels.1: Input should be"),
+    "hold": ({"kind": "BAD_HAIR_DAY"}, "hold 'BAD_HAIR_DAY' is not known; expected one of"),
+    "release": ({"kind": "BAD_HAIR_DAY"}, "hold 'BAD_HAIR_DAY' is not known"),
+    "charge": ({"kind": "fee", "amount": "15.00", "currency": "EUR"}, "is kept in USD, not EUR"),
+    "leftover": ({"waive": ""}, "waive: Field required"),
+    "adjustment": ({"amount": "0.00", "currency": "USD"}, "must not be zero"),
+    "payment": ({"amount": "1.234", "currency": "USD"}, "more than the 2 decimals"),
+    "reversal": ({"of": "good-payment", "amount": "-5.00"}, "above zero"),
+}
+
+
+def a_file(folder: Path, *rows: dict[str, str]) -> Path:
+    path = folder / "events.csv"
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def a_fact(event: str, name: str, more: dict[str, str], at: str = "2026-09-02T15:00:00Z") -> dict[str, str]:
+    return {"account_id": "A-1", "event": event, "reference": f"{name}-{event}", "at": at, **more}
+
+
+@pytest.fixture
+def worked(enrolled: Services) -> Services:
+    """An account with an open call task."""
+    until(enrolled, 32)
+    return enrolled
+
+
+def test_there_is_a_good_row_and_a_bad_one_of_every_kind() -> None:
+    assert set(GOOD) == set(BAD) == set(KINDS)
+
+
+def test_a_good_row_of_each_kind_counts_once(worked: Services, tmp_path: Path) -> None:
+    facts = [a_fact(event, "good", more) for event, more in GOOD.items()]
+    taken = take_event_file(worked, a_file(tmp_path, *facts), who="test")
+    assert (taken.rejected, len(taken.touched), taken.already) == ([], len(GOOD), 0)
+    shown = show(worked, "A-1")
+    assert shown["balance"]["amount"] == "1195.50", "1200.50 + 15.00 - 5.00 - 20.00 + 5.00"
+    with worked.ledger.read() as session:
+        account = session.get_one(models.Account, "A-1")
+        assert account.phones == ["+15185550101", "+12025550143"]
+        assert "US-DC" in account.jurisdictions, "the law of the new number's place counts from now on"
+        assert {item.kind for item in session.exec(select(models.WorkItem))} == {"callback"}
+    before = dump(worked)
+    again = take_event_file(worked, a_file(tmp_path, *facts), who="test")
+    assert (again.rejected, again.touched, again.already) == ([], [], len(GOOD))
+    assert dump(worked) == before
+
+
+@pytest.mark.parametrize("event", list(KINDS))
+def test_a_bad_row_is_refused_by_line_and_changes_nothing(worked: Services, tmp_path: Path, event: str) -> None:
+    more, reason = BAD[event]
+    before = dump(worked)
+    path = a_file(tmp_path, a_fact(event, "bad", more), {**a_fact(event, "good", GOOD[event]), "account_id": "A-9"})
+    taken = take_event_file(worked, path, who="test")
+    assert [row.line for row in taken.rejected] == [2, 3]
+    assert reason in taken.rejected[0].reason
+    assert taken.rejected[1].reason == "account 'A-9' is not in the ledger"
+    assert dump(worked) == before
+    refused = path.with_name("events.csv.rejected.csv").read_text(encoding="utf-8")
+    assert refused.startswith("line,reason,account_id,event")
+
+
+def test_a_cell_that_slipped_is_not_repeated_in_the_reason(worked: Services, tmp_path: Path) -> None:
+    slipped = {"account_id": "A-1", "event": "Ann Example", "reference": "x", "at": "+15185550101"}
+    [row] = take_event_file(worked, a_file(tmp_path, slipped), who="test").rejected
+    assert row.reason.startswith("event: expected one of adjustment, call")
+    assert "Ann" not in row.reason
+
+
+def test_a_release_that_comes_before_its_hold_waits_for_it(worked: Services, tmp_path: Path) -> None:
+    hold = a_fact("hold", "x", {"kind": "DISPUTE_OPEN"}, at="2026-09-01T10:00:00Z")
+    release = a_fact("release", "x", {"kind": "DISPUTE_OPEN"}, at="2026-09-01T12:00:00Z")
+    for fact in (release, hold):
+        assert take_event_file(worked, a_file(tmp_path, fact), who="test").touched == ["A-1"]
+    assert show(worked, "A-1")["holds"] == []
+
+
+def test_a_rehearsal_takes_nothing(worked: Services, tmp_path: Path) -> None:
+    before = dump(worked)
+    path = a_file(tmp_path, a_fact("payment", "good", GOOD["payment"]), a_fact("payment", "bad", {"amount": "x"}))
+    taken = take_event_file(worked, path, who="test", dry_run=True)
+    assert (taken.rows, len(taken.rejected), taken.touched) == (2, 1, [])
+    assert dump(worked) == before
+    assert not path.with_name("events.csv.rejected.csv").exists()
