@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any, Final, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+_SHORTEST_SECRET: Final = 32
+_BASE_URL: Final = re.compile(r"https?://[^/?#\s]+(/[^?#\s]*)?")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -31,6 +35,15 @@ class Settings(BaseSettings):
     twilio_from: str = Field(default="", validation_alias="TWILIO_FROM")
     twilio_base_url: str = ""
 
+    public_base_url: str = Field(default="", validation_alias="PUBLIC_BASE_URL")
+    """Where `arrears serve` is reached from outside, such as https://pay.example.com; what Twilio signs."""
+    secret: str = ""
+    """Signs the links in texts and callbacks; at least 32 characters."""
+    api_token: str = ""
+    """What machines must show to post payments and events."""
+    link_days: int = Field(default=30, gt=0)
+    """How long a link in a text opens the holder's page."""
+
     creditor: str = "Example Bank"
     creditor_phone: str = "+1 800 555 0100"
     creditor_address: str = "1 Harbor Plaza, Springfield, NY 10001"
@@ -50,6 +63,19 @@ class Settings(BaseSettings):
     most_effects_per_day: int | None = Field(default=None, ge=0)
 
     @property
+    def links_configured(self) -> bool:
+        """Texts may bear links to the holder's page, and ask Twilio to call back."""
+        return bool(self.public_base_url and self.secret)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.secret and len(self.secret) < _SHORTEST_SECRET:
+            raise ValueError(f"ARREARS_SECRET is shorter than {_SHORTEST_SECRET} characters")
+        if self.public_base_url and not _BASE_URL.fullmatch(self.public_base_url):
+            raise ValueError("PUBLIC_BASE_URL is no address; expected one such as https://pay.example.com")
+        return self
+
+    @property
     def twilio_configured(self) -> bool:
         """All three variables are set: texts are sent for real."""
         return bool(self.twilio_account_sid and self.twilio_auth_token and self.twilio_from)
@@ -60,5 +86,10 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        problems = "; ".join(f"ARREARS_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
-        raise SettingsError(problems) from None
+        raise SettingsError("; ".join(_said(dict(each)) for each in error.errors())) from None
+
+
+def _said(problem: dict[str, Any]) -> str:
+    place = problem["loc"]
+    words = str(problem["msg"]).removeprefix("Value error, ")
+    return f"ARREARS_{str(place[0]).upper()}: {words}" if place else words

@@ -13,8 +13,8 @@ from arrears.engine.vocabulary import StepStatus
 from arrears.operations.advance import perform_rung
 from arrears.operations.moves import Closed
 from arrears.orchestration.at_work import services
-from arrears.orchestration.escalation import climb, drives, finish, is_halted, tag_stage
-from arrears.orchestration.timelines import rest_of
+from arrears.orchestration.escalation import climb, drives, is_halted, tag_stage
+from arrears.orchestration.timelines import finish, rest_of
 from arrears.orchestration.waiting import wait_until
 
 

@@ -11,7 +11,7 @@ from models.types import instant
 class WebhookRequest(SQLModel, table=True):
     """One authentic request, kept raw. `digest` is that of its path and fields: the same request comes once.
 
-    `at` counts in wall time.
+    `handled_at` is empty while what it asks for is not done. Both instants count in wall time.
     """
 
     __tablename__ = "webhook_requests"  # pyright: ignore[reportAssignmentType]
@@ -20,3 +20,4 @@ class WebhookRequest(SQLModel, table=True):
     path: str
     fields: dict[str, str] = Field(sa_column=Column(JSON, nullable=False))
     at: datetime = instant()
+    handled_at: datetime | None = instant(default=None)

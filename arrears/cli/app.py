@@ -9,7 +9,7 @@ import sys
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from arrears.cli import accounts, contacts, drive, ladders, money, people, rules
+from arrears.cli import accounts, contacts, drive, ladders, money, people, rules, serve
 from arrears.cli.output import note
 from arrears.clock import ClockError
 from arrears.engine.money import MoneyError
@@ -62,7 +62,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for group in (accounts, drive, money, people, contacts, rules):
+for group in (accounts, drive, money, people, contacts, rules, serve):
     group.add_to(app)
 app.add_typer(ladders.app, name="ladder")
 app.add_typer(people.calls, name="calls")

@@ -148,9 +148,14 @@ def revoke(
         return Revoked(tuple(closes) if new else (), new)
 
 
-def still_open(session: Session, account_id: str, channels: Sequence[ContactChannel]) -> list[ContactChannel]:
-    """Which of these channels the holder has not closed yet; the person is locked. Raises UnknownAccount."""
-    own, elsewhere = holds_of(session, account_id, lock=True)
+def still_open(
+    session: Session, account_id: str, channels: Sequence[ContactChannel], *, lock: bool = True
+) -> list[ContactChannel]:
+    """Which of these channels the holder has not closed yet; with `lock`, the person is locked.
+
+    Raises UnknownAccount.
+    """
+    own, elsewhere = holds_of(session, account_id, lock=lock)
     closed = {hold.channel for hold in (*own, *elsewhere) if hold.kind == OPT_OUT}
     return [channel for channel in channels if not closed & {channel, None}]
 

@@ -24,6 +24,7 @@ from arrears.operations.reconsider import reconsider
 from arrears.operations.restrict import restrict
 from arrears.operations.services import Services, find_ladder
 from arrears.operations.standstill import terms_of
+from arrears.operations.work import route
 
 # What the log says of an event besides its name: codes, never an amount, a number or anybody's words.
 _TOLD = ("kind", "channel", "channels")
@@ -107,6 +108,7 @@ def take(
         _log(services, session, row, cases)
         restrict(session, account, row, event)
         learn(session, account, event)
+        route(session, row, event)
         # Money concerns its own debt; what is said about being contacted, all that the person has.
         touched = others if isinstance(event, RESTRICTIONS) else ()
         books = apply(services, session, account, cases, touched, at=received_at, who=who)

@@ -31,6 +31,7 @@ from arrears.ledger.events import log_event
 from arrears.ledger.owner import this_process
 from arrears.operations.brakes import stopped_why
 from arrears.operations.close import drop_calls_if_paid
+from arrears.operations.deliveries import proof_of
 from arrears.operations.services import Services
 from arrears.operations.standstill import standstill
 
@@ -51,7 +52,10 @@ def carry_out(services: Services, intent: Intent, channel: ChannelName, *, who: 
 
 def reconcile(services: Services, intent: Intent, channel: ChannelName, *, who: str) -> StepStatus:
     """Find out what became of an intent that was cut short, and commit that. Nothing is repeated here."""
-    finding = services.channels[channel].look_up(intent)
+    with services.ledger.read() as session:
+        sid = proof_of(session, intent.reference)
+    # The provider's own report settles it sooner than its list, and does not depend on its being reachable.
+    finding = Found(sid) if sid else services.channels[channel].look_up(intent)
     return _settle(services, intent, finding, who=who)
 
 

@@ -20,6 +20,7 @@ from arrears.engine.money import Money
 from arrears.engine.vocabulary import ChannelName, StepStatus
 from arrears.ledger.cases import CaseFile
 from arrears.operations.facts import proposal_of
+from arrears.operations.links import holder_link
 from arrears.operations.services import TEMPLATE_KINDS, Services
 from arrears.operations.standstill import books_of
 from arrears.rendering.catalog import TemplateError
@@ -43,6 +44,8 @@ def prepare(
             context = replace(context, required=required, respond_by=_respond_by(services, rung, facts, now))
         match rung.channel:
             case ChannelName.SMS:
+                link = holder_link(services.settings, step.reference, now=now)
+                context = replace(context, payment_url=link or context.payment_url)
                 body = services.catalog.text("sms", rung.template, context)
                 return {"to": _number(file), "body": body}
             case ChannelName.CALL:

@@ -23,6 +23,7 @@ from arrears.ledger import state
 from arrears.ledger.cases import CaseFile
 from arrears.ledger.database import Ledger
 from arrears.operations.call_queue import LedgerCallQueue
+from arrears.operations.links import status_link
 from arrears.operations.place import AgencyChannel
 from arrears.policies.contact_rules import load_rulebook
 from arrears.policies.ladders import LadderShelf, load_ladders
@@ -114,6 +115,7 @@ def open_services(settings: Settings, *, live: bool = True) -> Services:
             settings.twilio_from,
             base_url=settings.twilio_base_url or None,
             settle=timedelta(seconds=settings.doubt_seconds),
+            reports_to=lambda intent: status_link(settings, intent.reference, wall=intent.wall),
         )
     return Services(
         settings=settings,

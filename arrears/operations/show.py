@@ -17,6 +17,7 @@ from arrears.engine.delinquency import days_past_due
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import CaseStatus, Stage
 from arrears.ledger.cases import has_case, hold_fact, holds_of, read_case_file
+from arrears.operations.deliveries import deliveries_of
 from arrears.operations.services import Services, ledger_clock
 from arrears.operations.standstill import arranged
 
@@ -30,6 +31,7 @@ def show(services: Services, account_id: str) -> dict[str, Any]:
             return _current(services, without_case, holds_of(session, account_id), now)
         file = read_case_file(session, account_id)
         account, case = file.account, file.case
+        reports = deliveries_of(session, [step.reference for step in file.steps])
         dpd = days_past_due(case.due_date, now, file.zone)
         waiting = case.status != CaseStatus.CLOSED and case.next_reason
         return {
@@ -57,7 +59,7 @@ def show(services: Services, account_id: str) -> dict[str, Any]:
                 }
                 for each in arranged(services, file, now=now)
             ],
-            "steps": [_step(step) for step in file.steps],
+            "steps": [_step(step, reports.get(step.reference)) for step in file.steps],
             "milestones": [
                 {
                     "milestone": rule.milestone,
@@ -138,7 +140,7 @@ def _current(
     }
 
 
-def _step(step: models.Step) -> dict[str, Any]:
+def _step(step: models.Step, report: models.Delivery | None) -> dict[str, Any]:
     return {
         "rung": step.rung,
         "attempt": step.attempt,
@@ -152,6 +154,7 @@ def _step(step: models.Step) -> dict[str, Any]:
         "rules": step.rules,
         "reason": step.reason,
         "disposition": step.disposition,
+        "delivery": {"status": report.status, "error_code": report.error_code or None} if report else None,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -9,8 +10,10 @@ from enum import StrEnum
 from sqlmodel import Session, col, or_, select
 
 import models
+from arrears.engine.life.events import HoldSet, LifeEvent
 from arrears.ledger.events import log_event
 from arrears.operations.services import Services
+from arrears.policies.hold_kinds import HoldKind
 
 
 class Work(StrEnum):
@@ -21,6 +24,7 @@ class Work(StrEnum):
     CALLBACK = "callback"
     PROMISE = "promise"
     DISPUTE = "dispute"
+    COMPLAINT = "complaint"
     HARDSHIP = "hardship"
     VULNERABLE = "vulnerable"
     LANGUAGE = "language"
@@ -53,6 +57,23 @@ def open_item(
     name = f"{kind}/{key}"
     if session.exec(select(models.WorkItem.id).where(models.WorkItem.key == name)).first() is None:
         session.add(models.WorkItem(key=name, account_id=account_id, kind=kind, note=note, at=at, due_at=due_at))
+
+
+# Holds that a person must look into, whoever set them.
+_ROUTED: Mapping[str, Work] = {
+    HoldKind.DISPUTE_OPEN: Work.DISPUTE,
+    HoldKind.COMPLAINT_OPEN: Work.COMPLAINT,
+    HoldKind.HARDSHIP: Work.HARDSHIP,
+    HoldKind.VULNERABLE: Work.VULNERABLE,
+    HoldKind.MENTAL_HEALTH_CRISIS: Work.VULNERABLE,
+}
+
+
+def route(session: Session, row: models.LifeEvent, event: LifeEvent) -> None:
+    """Put a hold that needs a person's eyes on the list, in the caller's transaction."""
+    if isinstance(event, HoldSet) and event.kind in _ROUTED:
+        key = f"{row.source}:{row.external_id}"
+        open_item(session, row.account_id, _ROUTED[event.kind], key=key, note=event.evidence, at=row.received_at)
 
 
 def finish(services: Services, item_id: int, *, by: str, answer: str, at: datetime) -> Finished:

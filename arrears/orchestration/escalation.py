@@ -62,15 +62,6 @@ def is_halted(services: Services, account_id: str) -> str | None:
         return case.halted_why if case.status == CaseStatus.HALTED else None
 
 
-def finish(services: Services, account_id: str) -> None:
-    """The timeline of a closed case is at its end: nothing is due any more."""
-    with services.ledger.write() as session:
-        case = read_case_file(session, account_id, lock=True).case
-        if case.status == CaseStatus.CLOSED:
-            case.next_due_at = None
-            session.add(case)
-
-
 def tag_stage(services: Services, account_id: str, run_id: UUID, current: list[str]) -> None:
     """Let the run's tags say which stage its account has reached."""
     with services.ledger.read() as session:

@@ -22,12 +22,13 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.exceptions import ObjectNotFound, PrefectException
-from prefect.states import Cancelled
+from prefect.states import Cancelled, Completed
 from sqlmodel import col, select
 
 import models
 from arrears.engine.delinquency import zone_of
 from arrears.engine.vocabulary import CaseStatus
+from arrears.ledger.cases import read_case_file
 from arrears.operations.moves import Standstill
 from arrears.operations.services import Services
 from arrears.operations.steer import halt
@@ -129,9 +130,10 @@ def tags(portfolio: str, stage: str) -> list[str]:
 
 
 def wake(services: Services, account_id: str) -> str | None:
-    """Bring an account's waiting run forward to now; None when no timeline drives it.
+    """Bring an account's waiting run forward to now, or complete it at once if its case is closed.
 
-    Raises PrefectUnreachable; the sweep makes good what could not be woken.
+    None when no timeline drives the account. Raises PrefectUnreachable; the sweep makes good what could not
+    be woken.
     """
     with services.ledger.read() as session:
         case = session.exec(
@@ -146,8 +148,22 @@ def wake(services: Services, account_id: str) -> str | None:
     with prefect_api() as client:
         run = _read(client, run_id)
         if run is not None and run.state is not None and run.state.is_scheduled():
-            client.set_flow_run_state(run_id, waiting_state(services.clock.wall(), "woken"))
+            if case.status == CaseStatus.CLOSED:
+                # There is nothing left to do for which a worker would be needed.
+                client.set_flow_run_state(run_id, Completed(message=f"closed: {case.outcome}"))
+                finish(services, account_id)
+            else:
+                client.set_flow_run_state(run_id, waiting_state(services.clock.wall(), "woken"))
     return case.flow_run_id
+
+
+def finish(services: Services, account_id: str) -> None:
+    """The timeline of a closed case is at its end: nothing is due any more."""
+    with services.ledger.write() as session:
+        case = read_case_file(session, account_id, lock=True).case
+        if case.status == CaseStatus.CLOSED:
+            case.next_due_at = None
+            session.add(case)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ def upgrade() -> None:
         sa.Column("path", _TEXT, nullable=False),
         sa.Column("fields", sa.JSON(), nullable=False),
         sa.Column("at", UTCDateTime(), nullable=False),
+        sa.Column("handled_at", UTCDateTime(), nullable=True),
     )
     op.create_table(
         "work_items",

@@ -89,7 +89,7 @@ def test_a_good_row_of_each_kind_counts_once(worked: Services, tmp_path: Path) -
         account = session.get_one(models.Account, "A-1")
         assert account.phones == ["+15185550101", "+12025550143"]
         assert "US-DC" in account.jurisdictions, "the law of the new number's place counts from now on"
-        assert {item.kind for item in session.exec(select(models.WorkItem))} == {"callback"}
+        assert {item.kind for item in session.exec(select(models.WorkItem))} == {"callback", "dispute"}
     before = dump(worked)
     again = take_event_file(worked, a_file(tmp_path, *facts), who="test")
     assert (again.rejected, again.touched, again.already) == ([], [], len(GOOD))

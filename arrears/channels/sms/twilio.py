@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 from typing import Final
@@ -48,7 +49,8 @@ class TwilioSms:
 
     `settle` is how long after the intent's `wall` a text that Twilio does not list may still turn up
     there; until then `look_up` answers `LookUpFailed` and not `Absent`. `look_up_limit` is how many
-    texts to one number a look-up reads before it leaves the question to a person.
+    texts to one number a look-up reads before it leaves the question to a person. `reports_to` is where
+    Twilio is to report what becomes of a text, if anywhere.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class TwilioSms:
         *,
         settle: timedelta = timedelta(seconds=20),
         look_up_limit: int = 1000,
+        reports_to: Callable[[Intent], str | None] = lambda _: None,
     ) -> None:
         if base_url is not None and not re.match(r"https?://[^/]", base_url):
             raise ValueError(f"base URL {base_url!r} is no address; expected one like https://api.twilio.com")
@@ -71,6 +74,7 @@ class TwilioSms:
         self._timeout = timeout
         self._settle = settle
         self._look_up_limit = look_up_limit
+        self._reports_to = reports_to
 
     def perform(self, intent: Intent) -> Outcome:
         """Send the text. `Done` holds Twilio's SID and the first status."""
@@ -84,6 +88,7 @@ class TwilioSms:
                     from_=self._sender,
                     body=intent.payload["body"],
                     validity_period=values.unset if validity is None else validity,
+                    status_callback=self._reports_to(intent) or values.unset,
                 )
             except (TwilioRestException, TwilioServiceException) as error:
                 return outcome_of_refusal(transport.status, error.code, transport.retry_after)
