@@ -9,7 +9,7 @@ from fastapi import APIRouter, BackgroundTasks, Depends, HTTPException, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 
-from arrears.desk.commons import Deployment, raw_body, rouse
+from arrears.desk.commons import Deployment, Refusal, raw_body, rouse
 from arrears.intake.events import EventDocument, PaymentDocument
 from arrears.operations.tell import tell
 
@@ -25,12 +25,6 @@ class Taken(BaseModel):
     closed: bool
 
 
-class Refusal(BaseModel):
-    """Why nothing was taken."""
-
-    detail: str
-
-
 def may_post(services: Deployment, shown: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> None:
     """Only who knows the token."""
     token = services.settings.api_token
@@ -44,6 +38,7 @@ def may_post(services: Deployment, shown: Annotated[HTTPAuthorizationCredentials
 router = APIRouter(tags=["events"], dependencies=[Depends(raw_body), Depends(may_post)])
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"model": Taken, "description": "Known already; nothing has changed."},
+    400: {"model": Refusal, "description": "The body is no JSON."},
     401: {"model": Refusal, "description": "No token, or a wrong one."},
     404: {"model": Refusal, "description": "No such account."},
     409: {"model": Refusal, "description": "It cannot be so; nothing has changed."},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import SQLAlchemyError
 
 from arrears.desk import api, health, holder, twilio
+from arrears.desk.commons import Refusal
 from arrears.engine.money import MoneyError
 from arrears.intake.events import problems
 from arrears.ledger.cases import UnknownAccount
@@ -23,10 +24,17 @@ Facts from outside, each once by its reference: what a machine posts here is tak
 transaction, and the timeline it concerns wakes. Errors name the field and never repeat a value.
 """
 
+# FastAPI's own shape for wrong fields repeats their values.
+_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    422: {"model": Refusal, "description": "Fields that are wrong; nothing has changed."}
+}
+
 
 def create_app(services: Services) -> FastAPI:
     """The application for one deployment; whoever opened `services` closes them."""
-    app = FastAPI(title="arrears", summary="Past-due accounts: what happened outside", description=_ABOUT)
+    app = FastAPI(
+        title="arrears", summary="Past-due accounts: what happened outside", description=_ABOUT, responses=_ANSWERS
+    )
     app.state.services = services
     app.include_router(health.router)
     app.include_router(api.router)

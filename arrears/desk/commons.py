@@ -6,6 +6,7 @@ import logging
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, HTTPException, Request
+from pydantic import BaseModel
 
 from arrears.operations.services import Services
 from arrears.orchestration.timelines import PrefectUnreachable, wake
@@ -22,6 +23,12 @@ FORM: Final[dict[str, Any]] = {
         }
     }
 }
+
+
+class Refusal(BaseModel):
+    """Why nothing was done."""
+
+    detail: str
 
 
 def services_of(request: Request) -> Services:

@@ -38,7 +38,7 @@ _ACTED: Final[dict[int | str, dict[str, Any]]] = _ANSWERS | {
     422: {"description": "Something is wrong with what was entered.", "content": {"text/html": {}}},
 }
 router = APIRouter(prefix="/a", tags=["holder"], default_response_class=HTMLResponse)
-Mark = Annotated[str, Path(max_length=128)]
+Mark = Annotated[str, Path(description="From a link in a text.")]
 
 
 class NotUnderstood(Exception):
