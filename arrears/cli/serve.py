@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import signal
+import socket
+from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Annotated, Any
 
 import typer
 
-from arrears.cli.output import say
+from arrears.cli.output import note, say
 from arrears.cli.session import opened
+from arrears.settings import Settings
 
 
 def add_to(app: typer.Typer) -> None:
@@ -35,18 +38,33 @@ def serve(
 
     with opened() as services:
         # A path holds a holder's link, so there is no access log.
-        config = uvicorn.Config(create_app(services), host=host, port=port, access_log=False, log_level="warning")
-        server = Server(config)
+        server = Server(uvicorn.Config(create_app(services), access_log=False, log_level="warning"))
 
         def end(_number: int, _frame: object) -> None:
             server.should_exit = True
 
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, end)
-        try:
-            sockets = [config.bind_socket()]
-        except SystemExit:
-            # uvicorn has said on stderr why the address cannot be had.
-            raise typer.Exit(1) from None
-        say(f"listening on http://{host}:{sockets[0].getsockname()[1]}, documented at /docs")
-        server.run(sockets=sockets)
+        with _listening(host, port) as listener:
+            for missing in _off(services.settings):
+                note(missing)
+            say(f"listening on http://{host}:{listener.getsockname()[1]}, documented at /docs")
+            server.run(sockets=[listener])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port))
+    except OSError as error:
+        # The operating system's error does not say which address it is about.
+        raise OSError(error.errno, error.strerror, f"{host}:{port}") from None
+
+
+def _off(settings: Settings) -> Iterator[str]:
+    """What cannot work as the settings are."""
+    if not settings.links_configured:
+        yield "texts bear no link and ask for no reports: PUBLIC_BASE_URL and ARREARS_SECRET are not both set"
+    if not (settings.twilio_auth_token and settings.public_base_url):
+        yield "Twilio's requests are refused: TWILIO_AUTH_TOKEN and PUBLIC_BASE_URL are not both set"
+    if not settings.api_token:
+        yield "events over HTTP are refused: ARREARS_API_TOKEN is not set"
