@@ -26,14 +26,14 @@ NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)
 HEADER = "account_id,name,phone,street,city,region,postal_code,country,due_date,amount_due,balance,currency\n"
 
 
-def write(path: Path, rows: int) -> None:
+def write(path: Path, rows: int, due: str = "2026-08-01") -> None:
     """A portfolio of New Yorkers and Californians with different numbers."""
     with path.open("w", encoding="utf-8") as stream:
         stream.write(HEADER)
         for n in range(rows):
             area, state = (212, "NY") if n % 2 else (415, "CA")
             phone = f"+1{area}{2 + n // 10_000 % 8}{n % 1_000_000:06d}"
-            stream.write(f"B-{n},Ann Example,{phone},1 Main St,City,{state},10001,US,2026-08-01,120.00,1200.50,USD\n")
+            stream.write(f"B-{n},Ann Example,{phone},1 Main St,City,{state},10001,US,{due},120.00,1200.50,USD\n")
 
 
 def reading(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -56,8 +57,9 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port))
     except OSError as error:
-        # The operating system's error does not say which address it is about.
-        raise OSError(error.errno, error.strerror, f"{host}:{port}") from None
+        # Python says the address twice here, and not at all where a name is not known.
+        number = error.errno or 0
+        raise OSError(number, os.strerror(number) if number > 0 else error.strerror, f"{host}:{port}") from None
 
 
 def _off(settings: Settings) -> Iterator[str]:

@@ -35,11 +35,12 @@ def wait_for(what: str, ask: Callable[[], Any], *, seconds: float = 90) -> Any:
 
 @dataclass
 class PrefectServer:
-    """A server of its own on SQLite in `home`, with arrears' deployments on a pool served by one worker."""
+    """A server of its own on SQLite in `home`, with arrears' deployments on a pool. `more`: settings of its world."""
 
     home: Path
     port: int = field(default_factory=lambda: free_port())
     process: subprocess.Popen[bytes] | None = None
+    more: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
     def environment(self) -> dict[str, str]:
@@ -54,6 +55,7 @@ class PrefectServer:
             "PREFECT_WORKER_PREFETCH_SECONDS": "1",
             "DO_NOT_TRACK": "1",
             "NO_PROXY": "127.0.0.1",
+            **self.more,
         }
 
     def start(self) -> None:
