@@ -17,6 +17,8 @@ from arrears.operations.brakes import Budget
 from arrears.operations.outbox import require_outbox
 from arrears.operations.preview import as_line, preview
 from arrears.operations.rehearse import rehearse
+from arrears.operations.replay import all_accounts
+from arrears.operations.replay import replay as replay_account
 from arrears.operations.services import ledger_clock
 from arrears.operations.sweep import Swept, catch_up
 from arrears.operations.sweep import sweep as sweep_due
@@ -26,6 +28,7 @@ def add_to(app: typer.Typer) -> None:
     """Register this group's commands."""
     app.command()(advance)
     app.command()(sweep)
+    app.command()(replay)
     app.command()(stop)
     app.command()(start)
 
@@ -109,6 +112,25 @@ def _say_counts(counts: Counter[str], *, json: bool) -> None:
         print_json({"dry_run": True, "by_channel": dict(counts)})
     else:
         say(f"dry run: {as_line(counts)}")
+
+
+def replay(
+    accounts: Annotated[list[str] | None, typer.Argument(metavar="ACCOUNT...", help="Default: all.")] = None,
+    json: Json = False,
+) -> None:
+    """Reckon balances, cases, holds and consents anew from the events; nothing is sent."""
+    with opened(live=False) as services, progress() as bar:
+        wanted = accounts or all_accounts(services)
+        task = bar.add_task("replaying", total=len(wanted), says="")
+        changed: list[str] = []
+        for done, account_id in enumerate(wanted, start=1):
+            if replay_account(services, account_id, who=who()):
+                changed.append(account_id)
+            bar.update(task, completed=done, says=f"{done:,}/{len(wanted):,}")
+    if json:
+        print_json({"accounts": len(wanted), "changed": changed})
+        return
+    say(f"{len(wanted):,} accounts replayed, {len(changed):,} changed{': ' + ', '.join(changed) if changed else ''}")
 
 
 def stop(why: Annotated[str, typer.Option("--why", help="Kept, and shown to whoever asks.")]) -> None:

@@ -95,7 +95,7 @@ def take(
     account = session.get(models.Account, account_id, with_for_update=True, populate_existing=True)
     if account is None:
         raise UnknownAccount(account_id)
-    cases = _cases(session, account)
+    cases = cases_of(session, account)
     row = to_row(event, account_id, source=source, external_id=external_id, received_at=received_at, via=via, who=who)
     known = session.exec(
         select(models.LifeEvent).where(models.LifeEvent.source == source, models.LifeEvent.external_id == external_id)
@@ -153,7 +153,8 @@ def _books(services: Services, session: Session, account: models.Account, cases:
     return reckon(opening_of(account), [to_event(row) for row in rows], zone=zone, waive_residue=waive)
 
 
-def _cases(session: Session, account: models.Account) -> list[models.Case]:
+def cases_of(session: Session, account: models.Account) -> list[models.Case]:
+    """The account's cases, the oldest first, locked."""
     return list(
         session.exec(
             select(models.Case)

@@ -31,11 +31,14 @@ from arrears.engine.life.events import (
     Reversal,
     Withdrawn,
 )
+from arrears.ledger.cases import UnknownAccount
 from arrears.operations.arrange import ArrangementRefused, plan, promise, withdraw
 from arrears.operations.call_queue import open_tasks
 from arrears.operations.enroll import enroll
+from arrears.operations.hold import hold
 from arrears.operations.inbox import EventRefused, receive
 from arrears.operations.pay import ChargeKind, PaymentRefused, adjust, charge, leftover, pay, reverse
+from arrears.operations.replay import replay
 from arrears.operations.services import Services, open_services
 from arrears.operations.show import show
 from arrears.settings import Settings
@@ -345,7 +348,10 @@ def test_late_repeated_and_shuffled_events_end_where_those_in_order_end(
     mixed = [*raws, *order.choices(raws, k=3)]
     order.shuffle(mixed)
     _tell(many, shuffled, mixed)
-    assert _state(many, shuffled) == _state(many, straight)
+    ended = _state(many, shuffled)
+    assert ended == _state(many, straight)
+    assert [replay(many, f"{shuffled}-{card}", who="test") for card in (1, 2)] == [False, False]
+    assert _state(many, shuffled) == ended
 
 
 def test_an_event_comes_once_and_a_reference_means_one_thing(enrolled: Services) -> None:
@@ -356,6 +362,22 @@ def test_an_event_comes_once_and_a_reference_means_one_thing(enrolled: Services)
     with enrolled.ledger.read() as session:
         [row] = session.exec(select(models.LifeEvent)).all()
     assert (row.kind, row.via, row.recorded_by) == ("payment", "test", "test")
+
+
+def test_a_replay_makes_good_what_was_reckoned_wrongly(enrolled: Services) -> None:
+    posted(enrolled, "20.00", "P-1")
+    hold(enrolled, "A-1", "DISPUTE_OPEN", at=START, until=None, channel=None, who="test")
+    right = show(enrolled, "A-1")
+    with enrolled.ledger.write() as session:
+        account = session.get_one(models.Account, "A-1")
+        account.balance = account.amount_due = 1
+        session.delete(session.exec(select(models.Hold)).one())
+        session.add(account)
+    assert replay(enrolled, "A-1", who="test")
+    assert show(enrolled, "A-1") == right
+    assert not replay(enrolled, "A-1", who="test")
+    with pytest.raises(UnknownAccount):
+        replay(enrolled, "A-9", who="test")
 
 
 def test_a_payment_dated_yesterday_counts_from_yesterday(enrolled: Services) -> None:
