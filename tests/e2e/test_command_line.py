@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -234,6 +235,94 @@ def test_a_hold_is_seen_at_once_and_released(enrolled: Desk) -> None:
     assert "expected one of" in enrolled.refused("hold", "A-1", "DISPUTED")
     assert enrolled.done("release", "A-1", "DISPUTE_OPEN").out == "A-1: released 1 × DISPUTE_OPEN\n"
     assert "in force: none" in enrolled.refused("release", "A-1", "DISPUTE_OPEN")
+
+
+# One good order for each outside fact, and a bad one: what it says, or (wrong usage) None.
+FACTS: list[tuple[tuple[str, ...], tuple[str, ...], str | None]] = [
+    (("reply", "pay 50 friday"), ("reply", "STOP", "--at", "soon"), None),
+    (
+        ("calls", "outcome", "callback_requested", "--by", "C. Ollector", "--call-back-at", "2026-09-03T18:00:00Z"),
+        ("calls", "outcome", "no_answer", "--by", "C. Ollector"),
+        "has no open call task",
+    ),
+    (
+        ("number", "+12025550143", "--good", "--why", "skip trace", "--reference", "N-1"),
+        ("number", "555", "--bad", "--why", "x", "--reference", "N-2"),
+        None,
+    ),
+    (("contact", "call", "--inbound", "--outcome", "conversation"), ("contact", "pigeon"), "'pigeon' is not known"),
+    (
+        ("promise", "20.00", "--on", "2026-09-10", "--reference", "PR-1"),
+        ("promise", "20.00", "--on", "2026-08-10", "--reference", "PR-2"),
+        "which is past",
+    ),
+    (("withdraw", "PR-1"), ("withdraw", "PR-9"), "is not known"),
+    (
+        ("plan", "2026-09-10=20.00", "2026-10-10=30.00", "--reference", "PL-1"),
+        ("plan", "2026-10-10=20.00", "2026-09-10=30.00", "--reference", "PL-2"),
+        "must come one after another",
+    ),
+    (("consent", "sms", "--evidence", "form 7"), ("consent", "fax", "--evidence", "form 7"), "'fax' is not known"),
+    (("revoke", "sms", "--how", "by letter"), ("revoke", "fax", "--how", "by letter"), "'fax' is not known"),
+    (("hold", "DISPUTE_OPEN"), ("hold", "BAD_HAIR_DAY"), "'BAD_HAIR_DAY' is not known"),
+    (("release", "DISPUTE_OPEN"), ("release", "DECEASED"), "has no hold DECEASED"),
+    (
+        ("charge", "fee", "15.00", "--reference", "F-1"),
+        ("charge", "fee", "1.234", "--reference", "F-2"),
+        "more than the 2 decimals",
+    ),
+    (("adjust", "--by", "-5.00", "--reference", "C-1"), ("adjust", "--by", "0", "--reference", "C-2"), "not be zero"),
+    (("pay", "20.00", "--reference", "P-1"), ("pay", "ten", "--reference", "P-2"), "is no amount"),
+    (
+        ("reverse", "P-1", "--amount", "5.00", "--reference", "R-1"),
+        ("reverse", "P-1", "--amount", "-5.00", "--reference", "R-2"),
+        "above zero",
+    ),
+]
+
+
+def test_every_outside_fact_by_hand_and_a_bad_one_of_each(enrolled: Desk) -> None:
+    enrolled.done("advance", "--until", "2026-09-02")
+
+    def at_account(words: tuple[str, ...]) -> list[str]:
+        place = 2 if words[0] == "calls" else 1
+        return [*words[:place], "A-1", *words[place:]]
+
+    def events() -> int:
+        with closing(sqlite3.connect(enrolled.folder / "arrears.db")) as ledger:
+            return ledger.execute("SELECT count(*) FROM events").fetchone()[0]
+
+    for good, bad, told in FACTS:
+        before = events()
+        enrolled.done(*at_account(good))
+        assert events() > before, good
+        before = events()
+        if told is None:
+            assert enrolled.run(*at_account(bad)).code == 2, bad
+        else:
+            assert told in enrolled.refused(*at_account(bad)), bad
+        assert events() == before, bad
+    assert enrolled.show()["balance"]["amount"] == "1195.50"
+    assert enrolled.done("replay", "--json").json == {"accounts": 1, "changed": []}
+    waiting = enrolled.done("review", "--json").json
+    assert [item["reason"] for item in waiting] == ["promise", "dispute"]
+    assert enrolled.done("attend", "1", "--by", "C. Ollector", "--answer", "agreed").out == "A-1: promise seen to\n"
+    assert "no work item 99" in enrolled.refused("attend", "99", "--by", "C. Ollector", "--answer", "-")
+
+
+def test_a_file_of_facts_is_taken_once_and_its_bad_rows_are_told(enrolled: Desk) -> None:
+    path = enrolled.folder / "events.csv"
+    path.write_text(
+        "account_id,event,reference,at,kind,amount,currency\n"
+        "A-1,payment,P-1,2026-08-01T13:00:00Z,,20.00,USD\n"
+        "A-1,hold,H-1,2026-08-01T13:00:00Z,NONSENSE,,\n"
+    )
+    taken = enrolled.run("tell", path, "--json")
+    assert taken.code == 0
+    assert (taken.json["taken"], [row["line"] for row in taken.json["refused"]]) == (1, [3])
+    assert "events.csv:3: hold 'NONSENSE' is not known" in taken.err
+    assert enrolled.run("tell", path).out == "2 rows: 0 taken, 1 known already, 1 refused\n"
+    assert enrolled.run("tell", path, "--dry-run").out == "2 rows: 0 taken, 0 known already, 0 would be refused\n"
 
 
 def test_the_kill_switch_and_the_halt_hold_until_they_are_undone(enrolled: Desk) -> None:
