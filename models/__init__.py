@@ -17,7 +17,7 @@ from models.step import Step
 from models.types import naming_convention
 
 # Alembic's newest revision; a test keeps it true. Opening a current ledger needs no alembic.
-SCHEMA_VERSION = "0006"
+SCHEMA_VERSION = "0007"
 
 __all__ = [
     "SCHEMA_VERSION",

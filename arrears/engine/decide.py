@@ -119,7 +119,7 @@ def decide(case: Case, ladder: Ladder, *, now: datetime) -> Decision:
     resumes = _resume(ladder, climbs, case, dues)
     spaced = last_contact + timedelta(hours=ladder.hours_between_contacts) if last_contact else _LONG_AGO
 
-    best: tuple[datetime, datetime, int] | None = None
+    best: tuple[datetime, datetime, int, str] | None = None
     blocked: tuple[str, str] | None = None
     today = local_date(now, case.zone)
     for place, rung in enumerate(ladder.rungs):
@@ -162,19 +162,22 @@ def decide(case: Case, ladder: Ladder, *, now: datetime) -> Decision:
             eligible = spaced
         if climb.open and climb.open.not_before and climb.open.not_before > eligible:
             eligible = climb.open.not_before
-        candidate = (max(eligible, now), due, place)
+        why = ""
+        if case.turn is not None and rung.takes_turns and case.turn.at > eligible:
+            eligible, why = case.turn.at, f": {case.turn.reason}"
+        candidate = (max(eligible, now), due, place, why)
         if best is None or candidate < best:
             best = candidate
 
     if best is not None:
-        eligible, due, place = best
+        eligible, due, place, why = best
         rung = ladder.rungs[place]
         climb = climbs.get(rung.name, _UNTOUCHED)
         if eligible <= now:
             return Perform(rung, climb.open.attempt if climb.open else climb.attempts + 1, due)
         # What stands still must not hide behind what only waits its turn.
         also = f"; {blocked[1]}" if blocked else ""
-        return Wait(eligible, f"until {rung.name}{also}", rung.name)
+        return Wait(eligible, f"until {rung.name}{why}{also}", rung.name)
     if blocked is not None:
         return Wait(None, blocked[1], blocked[0])
     return Close("referred" if _reached(climbs, ladder, Stage.LEGAL) else "ladder exhausted")

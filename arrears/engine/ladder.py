@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import time
+from datetime import time, timedelta
 from enum import StrEnum
 from functools import cached_property
 
@@ -125,6 +125,11 @@ class Rung:
     gives: str = ""
     threatens_suit: bool = False
 
+    @property
+    def takes_turns(self) -> bool:
+        """Whether it waits for its turn among a person's accounts. What the law wants said waits for nobody."""
+        return self.channel.reaches_the_holder and not self.gives
+
 
 class Leftover(StrEnum):
     """What becomes of fees and interest when everything else is paid: a person decides, or they are waived."""
@@ -147,6 +152,31 @@ class Terms:
     leftover_charges: Leftover = Leftover.ASK
 
 
+class Contacts(StrEnum):
+    """What becomes of the contacts about several accounts of one person.
+
+    each: every account goes its own way. space: one waits until `hours` after the last about another account.
+    merge: one message tells about every account whose turn it is; what cannot be told together is spaced.
+    """
+
+    MERGE = "merge"
+    SPACE = "space"
+    EACH = "each"
+
+
+@dataclass(frozen=True, slots=True)
+class SeveralAccounts:
+    """How a person with several accounts is contacted; `hours` lie between contacts about different accounts."""
+
+    contacts: Contacts = Contacts.EACH
+    hours: int = 20
+
+    @property
+    def apart(self) -> timedelta:
+        """The least distance between contacts about different accounts."""
+        return timedelta(hours=self.hours)
+
+
 @dataclass(frozen=True)
 class Ladder:
     """A named, versioned policy of rungs in order; `hours_between_contacts` holds across channels."""
@@ -157,6 +187,7 @@ class Ladder:
     rungs: tuple[Rung, ...]
     description: str = ""
     terms: Terms = Terms()
+    several: SeveralAccounts = SeveralAccounts()
 
     @cached_property
     def by_name(self) -> Mapping[str, Rung]:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 
 from sqlalchemy import String, bindparam
+from sqlalchemy import select as select_columns
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, desc, or_, select
 
 import models
-from arrears.engine.case import Case, Step, Suspension
+from arrears.engine.case import Case, Step, Suspension, Turn
 from arrears.engine.contact.facts import ContactChannel, Facts, Hold
 from arrears.engine.life.books import Books, reckon
 from arrears.engine.life.events import LifeEvent, Payment, Reversal, bad_numbers
@@ -84,7 +85,12 @@ class CaseFile:
         return next((s for s in self.steps if s.rung == rung and s.attempt == attempt), None)
 
     def snapshot(
-        self, *, suspension: Suspension | None, limitation_ends: date | None, broken_at: datetime | None
+        self,
+        *,
+        suspension: Suspension | None,
+        limitation_ends: date | None,
+        broken_at: datetime | None,
+        turn: Turn | None = None,
     ) -> Case:
         """What `decide` sees."""
         account, case = self.account, self.case
@@ -100,6 +106,7 @@ class CaseFile:
             steps=tuple(_step(step) for step in self.steps),
             approvals=frozenset(self.approvals),
             suspension=suspension,
+            turn=turn,
             halted_why=case.halted_why,
             outcome=case.outcome,
             last_payment_at=self.last_payment_at,
@@ -149,13 +156,13 @@ _HOLDS = select(models.Hold).where(
     ),
     col(models.Hold.released_at).is_(None),
 )
-_PERSON_LOCKED = (
-    select(models.Case, models.Account)
+_PERSON = (
+    select_columns(col(models.Case.account_id))
     .join(models.Account, col(models.Account.id) == col(models.Case.account_id))
     .where(col(models.Account.holder_id).in_(select(models.Account.holder_id).where(models.Account.id == _ACCOUNT_ID)))
     .order_by(col(models.Case.account_id), col(models.Case.id))
-    .with_for_update()
 )
+_PERSON_LOCKED = _PERSON.with_for_update()
 _LIFE = select(models.LifeEvent).where(models.LifeEvent.account_id == _ACCOUNT_ID)
 
 
@@ -192,8 +199,14 @@ def lock_person(session: Session, account_id: str) -> list[str]:
     Taken before any of those cases is read for a change, and always in the same order, so that two who
     mean the same person cannot wait for each other.
     """
-    rows = session.exec(_PERSON_LOCKED, params={"account_id": account_id}).all()
-    return [other for other in dict.fromkeys(account.id for _, account in rows) if other != account_id]
+    found = session.connection().execute(_PERSON_LOCKED, {"account_id": account_id}).scalars()
+    return [other for other in dict.fromkeys(found) if other != account_id]
+
+
+def accounts_of_holder(session: Session, account_id: str) -> list[str]:
+    """The holder's other accounts that were ever past due, without a lock: to look, not to change."""
+    found = session.connection().execute(_PERSON, {"account_id": account_id}).scalars()
+    return [other for other in dict.fromkeys(found) if other != account_id]
 
 
 def _step(row: models.Step) -> Step:

@@ -11,7 +11,7 @@ import models
 from arrears.engine.contact.facts import ContactChannel
 from arrears.engine.life.events import LifeEvent, NumberChecked, Promise
 from arrears.engine.money import Money
-from arrears.engine.vocabulary import Disposition, StepStatus
+from arrears.engine.vocabulary import ChannelName, Disposition, StepStatus
 from arrears.ledger.cases import CaseFile, lock_person, read_case_file
 from arrears.ledger.events import log_event
 from arrears.ledger.life import key_of
@@ -21,6 +21,7 @@ from arrears.operations.hold import place, reconsider
 from arrears.operations.inbox import take
 from arrears.operations.pay import in_currency
 from arrears.operations.services import Services
+from arrears.operations.told import hear
 from arrears.operations.wake import make_due
 from arrears.policies.hold_kinds import HoldKind
 
@@ -52,6 +53,8 @@ def record_call(
 ) -> models.CallTask:
     """Record the outcome of the account's open call task, and what follows from it, in one transaction.
 
+    What was told about other accounts in the same call has the same outcome.
+
     Or of one taken out of the queue while it was being worked: what was said was said. A wrong number or one
     out of service is not used again; a death holds all the person's accounts; who asks to be called back
     has consented to calls; a promise pauses the ladder. Raises UnknownAccount, CallRefused, MoneyError and
@@ -76,14 +79,18 @@ def record_call(
             if step.status == StepStatus.SKIPPED:
                 step.status, step.reason = StepStatus.DONE, ""
             session.add(step)
+        heard = hear(session, step, disposition, at=at) if step is not None else []
         data = {"rung": task.rung, "attempt": task.attempt, "disposition": str(disposition)}
         log_event(session, "call", who=by, at=at, wall=services.clock.wall(), case=file.case, data=data)
         make_due(session, file.case, at=at)
         session.flush()
         _follow(services, session, file, task, disposition, others, by=by, at=at)
+        if disposition.spoils_the_number:
+            for other in heard:
+                _spoil(services, session, task, other.account_id, f"{task.key}/number/{other.account_id}", by=by, at=at)
         if promised is not None:
             event = Promise(key=key_of(ARRANGEMENTS, reference), at=at, amount=amount, due_on=promised.due_on)
-            _tell(services, session, task, event, ARRANGEMENTS, reference, by=by, at=at)
+            _tell(services, session, task.account_id, event, ARRANGEMENTS, reference, by=by, at=at)
         return task
 
 
@@ -100,11 +107,7 @@ def _follow(
 ) -> None:
     """What an outcome means beyond the call."""
     if disposition.spoils_the_number:
-        reference = f"{task.key}/number"
-        event = NumberChecked(
-            key=key_of(NUMBERS, reference), at=at, number=task.number, good=False, why=str(disposition)
-        )
-        _tell(services, session, task, event, NUMBERS, reference, by=by, at=at)
+        _spoil(services, session, task, task.account_id, f"{task.key}/number", by=by, at=at)
     if disposition is Disposition.DECEASED and not any(h.kind == HoldKind.DECEASED for h in file.holds):
         place(session, file, HoldKind.DECEASED, None, since=at, until=None, who=by)
         wall = services.clock.wall()
@@ -118,10 +121,26 @@ def _follow(
         log_event(session, "for a person", who=by, at=at, wall=wall, case=file.case, why=why, data=data)
 
 
-def _tell(
+def _spoil(
     services: Services,
     session: Session,
     task: models.CallTask,
+    account_id: str,
+    reference: str,
+    *,
+    by: str,
+    at: datetime,
+) -> None:
+    """The number that was called is no good for an account that the call was about."""
+    why = str(task.disposition)
+    event = NumberChecked(key=key_of(NUMBERS, reference), at=at, number=task.number, good=False, why=why)
+    _tell(services, session, account_id, event, NUMBERS, reference, by=by, at=at)
+
+
+def _tell(
+    services: Services,
+    session: Session,
+    account_id: str,
     event: LifeEvent,
     register: str,
     reference: str,
@@ -133,7 +152,7 @@ def _tell(
     take(
         services,
         session,
-        task.account_id,
+        account_id,
         event,
         source=register,
         external_id=reference,
@@ -154,5 +173,18 @@ def _task(session: Session, account_id: str) -> models.CallTask:
         .order_by(col(models.CallTask.status).desc(), col(models.CallTask.created_at).desc())
     ).first()
     if task is None:
-        raise CallRefused(f"account {account_id} has no open call task")
+        raise CallRefused(f"account {account_id} has no open call task{_told_elsewhere(session, account_id)}")
     return task
+
+
+def _told_elsewhere(session: Session, account_id: str) -> str:
+    step = session.exec(
+        select(models.Step).where(
+            models.Step.account_id == account_id,
+            col(models.Step.channel) == ChannelName.CALL,
+            models.Step.status == StepStatus.DONE,
+            col(models.Step.carried_by) != "",
+            col(models.Step.disposition).is_(None),
+        )
+    ).first()
+    return f"; it is {step.reason}: record the outcome there" if step is not None else ""

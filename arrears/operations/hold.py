@@ -199,12 +199,12 @@ def _withdraw_calls(services: Services, session: Session, file: CaseFile, *, at:
         return
     because = ", ".join(dict.fromkeys(hold.kind for hold, _ in held)) or (stands_still.reason if stands_still else "")
     why = f"withdrawn before anybody called: {because}"
-    for task in cancel_open_tasks(session, file.account.id, at=at):
+    wall = services.clock.wall()
+    for task in cancel_open_tasks(session, file.account.id, who=who, at=at, wall=wall):
         step = file.step(task.rung, task.attempt)
         if step is not None and step.status == StepStatus.DONE:
             step.status, step.reason = StepStatus.SKIPPED, why
             step.rules = [rule.id for _, rule in held]
             session.add(step)
             data: dict[str, object] = {"rung": step.rung, "attempt": step.attempt, "reference": step.reference}
-            wall = services.clock.wall()
             log_event(session, "skipped", who=who, at=at, wall=wall, case=file.case, why=why, data=data)

@@ -127,7 +127,7 @@ def apply(
     session.flush()
     if account.amount_due <= 0:
         # The case may have been closed before, by a referral, with a call still in the queue.
-        cancel_open_tasks(session, account.id, at=at)
+        cancel_open_tasks(session, account.id, who=who, at=at, wall=services.clock.wall())
     if cases:
         reconsider(services, session, read_case_file(session, account.id, lock=True), (), at=at, who=who)
     return books

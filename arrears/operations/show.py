@@ -133,6 +133,7 @@ def _step(step: models.Step) -> dict[str, Any]:
         "proof": step.proof or None,
         "rules": step.rules,
         "reason": step.reason,
+        "carried_by": step.carried_by or None,
         "disposition": step.disposition,
     }
 

@@ -13,6 +13,7 @@ from arrears.engine.ladder import (
     Approved,
     Attempts,
     BalanceAtLeast,
+    Contacts,
     ContactsWithoutPayment,
     DaysAfter,
     DaysPastDue,
@@ -22,6 +23,7 @@ from arrears.engine.ladder import (
     NotTimeBarred,
     Requirement,
     Rung,
+    SeveralAccounts,
     Terms,
     UnreachedCalls,
 )
@@ -159,6 +161,17 @@ class TermsRow(Row):
     def terms(self) -> Terms:
         """The engine's shape."""
         return Terms(self.grace_days, self.furthest_days, self.after_broken or "", self.leftover_charges)
+
+
+class SeveralAccountsRow(Row):
+    """`{contacts: merge, hours: 20}`."""
+
+    contacts: Annotated[Contacts, one_of(Contacts, "word for contacts with one person")]
+    hours: Annotated[int, Field(ge=1, le=720)] = 20
+
+    def several(self) -> SeveralAccounts:
+        """The engine's shape."""
+        return SeveralAccounts(self.contacts, self.hours)
 
 
 class RungRow(Row):
