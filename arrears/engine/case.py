@@ -38,7 +38,7 @@ class Suspension:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """When it is this account's turn among those of its holder, and why it is not now."""
+    """When it is this account's turn among those of its holder, and why not before. It may be over."""
 
     at: datetime
     reason: str

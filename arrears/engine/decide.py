@@ -163,8 +163,11 @@ def decide(case: Case, ladder: Ladder, *, now: datetime) -> Decision:
         if climb.open and climb.open.not_before and climb.open.not_before > eligible:
             eligible = climb.open.not_before
         why = ""
-        if case.turn is not None and rung.takes_turns and case.turn.at > eligible:
-            eligible, why = case.turn.at, f": {case.turn.reason}"
+        if case.turn is not None and rung.takes_turns:
+            # At the preferred hour if that comes later on the day, so that a person's contacts keep their hour.
+            turn = max(case.turn.at, at_local(local_date(case.turn.at, case.zone), rung.due.at, case.zone))
+            if turn > max(eligible, now):
+                eligible, why = turn, f": {case.turn.reason}"
         candidate = (max(eligible, now), due, place, why)
         if best is None or candidate < best:
             best = candidate

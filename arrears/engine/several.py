@@ -35,9 +35,9 @@ class Waiting:
     awake: datetime
 
 
-def spaced(policy: SeveralAccounts, last: Elsewhere | None, *, zone: str, now: datetime) -> Turn | None:
-    """The turn of an account after a contact about another; None when nothing keeps it."""
-    if last is None or last.at + policy.apart <= now:
+def spaced(policy: SeveralAccounts, last: Elsewhere | None, *, zone: str) -> Turn | None:
+    """The turn of an account after the last contact about another, if there was one."""
+    if last is None:
         return None
     local = f"{last.at.astimezone(zone_of(zone)):%Y-%m-%d %H:%M} {zone or 'UTC'}"
     return Turn(last.at + policy.apart, f"another contact with this person at {local} about {last.account_id}")
@@ -71,9 +71,13 @@ def most_told(channel: ChannelName) -> int | None:
     return _MOST_IN_A_TEXT if channel is ChannelName.SMS else None
 
 
+def not_put_off(case: Case) -> Case:
+    """The case as if none of its steps waited for a later hour, or for its turn."""
+    return replace(case, steps=tuple(replace(step, not_before=None) for step in case.steps), turn=None)
+
+
 def would_make(case: Case, ladder: Ladder, *, now: datetime) -> Perform | None:
-    """What the case would make at `now`, put off or not, passing over what it would skip; None if nothing."""
-    case = replace(case, steps=tuple(replace(step, not_before=None) for step in case.steps))
+    """What the case would make at `now`, after passing over what it would skip; None if nothing."""
     while True:
         match decide(case, ladder, now=now):
             case Perform() as made:

@@ -16,7 +16,7 @@ from arrears.engine.contact.gate import gate
 from arrears.engine.contact.verdict import Allow
 from arrears.engine.decide import Perform
 from arrears.engine.ladder import Contacts, Ladder, Rung
-from arrears.engine.several import Waiting, alike, behind, most_told, spaced, would_make
+from arrears.engine.several import Waiting, alike, behind, most_told, not_put_off, spaced, would_make
 from arrears.engine.vocabulary import CaseStatus, ChannelName, StepStatus
 from arrears.ledger.cases import CaseFile, read_case_file
 from arrears.ledger.contacts import last_elsewhere, lock_holder
@@ -24,8 +24,8 @@ from arrears.operations.facts import gate_facts, ladder_of, proposal_of
 from arrears.operations.services import TEMPLATE_KINDS, Services, UnknownLadder
 from arrears.operations.standstill import snapshot_of
 
-# Whatever is put off to later than this is not looked at: a day's hours are over by then.
-_AHEAD = timedelta(days=1)
+# A turn comes at the preferred hour of its day; and what is put off for longer has other reasons than the hour.
+_A_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ def turn_of(services: Services, session: Session, file: CaseFile, ladder: Ladder
     if policy.contacts is Contacts.EACH:
         return None
     lock_holder(session, file.account.holder_id)
-    last = last_elsewhere(session, file.account.holder_id, file.account.id, since=now - policy.apart)
-    return spaced(policy, last, zone=file.zone, now=now)
+    since = now - policy.apart - _A_DAY
+    return spaced(policy, last_elsewhere(session, file.account.holder_id, file.account.id, since=since), zone=file.zone)
 
 
 def company_of(
@@ -101,15 +101,13 @@ def _ready(
             continue
         if ladder.several.contacts is Contacts.EACH or any(s.status == StepStatus.INTENDED for s in file.steps):
             continue
-        made = would_make(snapshot_of(services, file, now=now), ladder, now=now)
+        case = snapshot_of(services, file, now=now, turn=turn_of(services, session, file, ladder, now=now))
+        made = would_make(not_put_off(case), ladder, now=now)
         if made is None or not made.rung.takes_turns:
             continue
         found = _allowed(services, session, file, ladder, made, now=now)
-        if found is None:
-            continue
-        step = file.step(made.rung.name, made.attempt)
-        put_off = step is not None and step.not_before is not None and step.not_before > now
-        yield found, not put_off and turn_of(services, session, file, ladder, now=now) is None
+        if found is not None:
+            yield found, would_make(case, ladder, now=now) == made
 
 
 def _allowed(
@@ -132,7 +130,7 @@ def _stirring(services: Services, session: Session, others: Sequence[str], *, no
             .where(
                 col(case.account_id).in_(others),
                 col(case.status).in_((CaseStatus.DELINQUENT, CaseStatus.HELD)),
-                col(case.next_due_at) <= now + _AHEAD,
+                col(case.next_due_at) <= now + _A_DAY,
                 or_(col(case.retry_at).is_(None), col(case.retry_at) <= services.clock.wall()),
             )
             .order_by(col(case.due_date), col(case.account_id))
