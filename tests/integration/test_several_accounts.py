@@ -70,7 +70,7 @@ def write(folder: Path, *cards: dict[str, str]) -> Path:
     return path
 
 
-# Each database's tests keep to one worker, which opens it once.
+# Each database's tests keep to one worker, which opens it once. What turns on words and numbers alone needs one.
 DATABASES = [pytest.param(name, marks=pytest.mark.xdist_group(f"several-{name}")) for name in ("sqlite", "postgresql")]
 
 
@@ -90,6 +90,9 @@ def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         opened = open_services(order)
         yield opened
         opened.close()
+
+
+ONE_DATABASE = pytest.mark.parametrize("house", DATABASES[:1], indirect=True)
 
 
 def emptied(services: Services) -> Services:
@@ -182,6 +185,7 @@ def test_one_text_tells_about_every_card_of_the_person(family: Family) -> None:
         assert said["verdict"] == "allow"
 
 
+@ONE_DATABASE
 def test_a_text_tells_of_three_more_cards_and_the_rest_have_the_next(family: Family) -> None:
     services = family(MERGE, *5 * [{}])
     until(services, 3)
@@ -190,6 +194,7 @@ def test_a_text_tells_of_three_more_cards_and_the_rest_have_the_next(family: Fam
     assert firsts(services, "A-1", "A-4", "A-5") == [DUE, DUE, DUE + A_DAY]
 
 
+@ONE_DATABASE
 def test_a_merged_contact_counts_once_for_the_person(family: Family) -> None:
     services = family(MERGE, {}, {}, {}, {})
     until(services, 6)
@@ -200,6 +205,7 @@ def test_a_merged_contact_counts_once_for_the_person(family: Family) -> None:
     ]  # fmt: skip
 
 
+@ONE_DATABASE
 def test_the_day_s_ceiling_counts_a_merged_contact_once(family: Family) -> None:
     services = family(MERGE, {}, {}, {"holder_id": "H-2"})
     capped = replace(services, settings=services.settings.model_copy(update={"most_effects_per_day": 2}))
@@ -207,12 +213,14 @@ def test_the_day_s_ceiling_counts_a_merged_contact_once(family: Family) -> None:
     assert firsts(services, "A-1", "A-2", "A-3") == [DUE, DUE, DUE]
 
 
+@ONE_DATABASE
 def test_a_rehearsal_counts_what_is_told_together_once(family: Family, clock: VirtualClock) -> None:
     services = family(MERGE, {}, {}, {"phone": "+15185550199"})
     clock.moment = DUE
     assert preview(services) == {"sms": 1, "told together": 1, "wait": 1}
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize(
     "other",
     [{"phone": "+15185550199"}, {"creditor": "Another Bank"}, {"locale": "de-DE"}],
@@ -228,6 +236,7 @@ def test_what_would_not_have_been_the_same_message_is_spaced(family: Family, oth
     assert firsts(services, "A-1", "A-2") == [DUE, DUE + A_DAY]
 
 
+@ONE_DATABASE
 def test_one_letter_lists_every_card_and_is_in_everybodys_evidence(family: Family, tmp_path: Path) -> None:
     services = family(MERGE, {}, {"amount_due": "45.00"})
     until(services, 46)
@@ -245,6 +254,7 @@ def test_one_letter_lists_every_card_and_is_in_everybodys_evidence(family: Famil
     ]
 
 
+@ONE_DATABASE
 def test_a_letter_that_threatens_suit_and_the_notice_of_placement_are_written_about_one_card_alone(
     family: Family,
 ) -> None:
@@ -429,6 +439,7 @@ def test_three_cards_due_on_one_day_have_a_day_each_and_say_whom_they_wait_for(f
     assert len(texts(services)) == 3
 
 
+@ONE_DATABASE
 def test_the_oldest_due_goes_first_whatever_its_name(family: Family) -> None:
     services = family(SPACE, {"due_date": "2026-07-31"}, {"due_date": "2026-07-30"}, {"due_date": "2026-07-29"})
     # All three are late already; the last two texts are due by now.
@@ -436,6 +447,7 @@ def test_the_oldest_due_goes_first_whatever_its_name(family: Family) -> None:
     assert firsts(services, "A-3", "A-2", "A-1") == sorted(d for d in firsts(services, "A-1", "A-2", "A-3") if d)
 
 
+@ONE_DATABASE
 def test_a_call_made_by_hand_about_one_card_spaces_the_others(family: Family) -> None:
     services = family(SPACE, {}, {})
     call = ContactChannel.CALL
@@ -446,6 +458,7 @@ def test_a_call_made_by_hand_about_one_card_spaces_the_others(family: Family) ->
     assert firsts(services, "A-1", "A-2") == [DUE + A_DAY, DUE]
 
 
+@ONE_DATABASE
 def test_cards_on_an_older_version_go_each_their_own_way(family: Family) -> None:
     services = family(EACH, {}, {}, {})
     until(services, 2)
