@@ -13,6 +13,7 @@ from models.hold import Hold
 from models.letter import Letter
 from models.life_event import LifeEvent
 from models.placement import Placement, PlacementBatch
+from models.recall import Recall, RecallBatch
 from models.referral import Referral
 from models.state import LedgerState
 from models.step import Step
@@ -21,7 +22,7 @@ from models.webhook_request import WebhookRequest
 from models.work_item import WorkItem
 
 # Alembic's newest revision; a test keeps it true. Opening a current ledger needs no alembic.
-SCHEMA_VERSION = "0007"
+SCHEMA_VERSION = "0009"
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -40,6 +41,8 @@ __all__ = [
     "LifeEvent",
     "Placement",
     "PlacementBatch",
+    "Recall",
+    "RecallBatch",
     "Referral",
     "Step",
     "WebhookRequest",

@@ -15,6 +15,8 @@ class Step(SQLModel, table=True):
     `reference` is the short unique mark printed in texts and letters; `proof` is what shows that the
     effect happened (message SID, digest, task key). `number` is the one called or texted, `actor` the
     party that spoke; a call took place at `disposed_at`. `lease_until` and `intended_wall` count in wall time.
+    `carried_by`: the reference of the step about another account of the holder within whose contact this one is
+    told; its proof is that step's.
     """
 
     __tablename__ = "steps"  # pyright: ignore[reportAssignmentType]
@@ -26,6 +28,12 @@ class Step(SQLModel, table=True):
             "intended_wall",
             sqlite_where=text("status = 'intended'"),
             postgresql_where=text("status = 'intended'"),
+        ),
+        Index(
+            "ix_steps_carried",
+            "carried_by",
+            sqlite_where=text("carried_by <> ''"),
+            postgresql_where=text("carried_by <> ''"),
         ),
     )
 
@@ -47,6 +55,7 @@ class Step(SQLModel, table=True):
     verdict: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     payload: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     proof: str = ""
+    carried_by: str = Field(default="", max_length=16)
     number: str = ""
     actor: str = ""
     disposition: str | None = None

@@ -1,4 +1,4 @@
-"""Placement files: one CSV an agency and day, and a manifest with control totals written last.
+"""Placement and recall files: one CSV of each an agency and day, and a manifest with control totals written last.
 
 The caller holds the lock of the batch; these functions only make the files say what the rows say.
 """
@@ -20,6 +20,8 @@ from arrears.rendering.stored import from_json, to_json
 from arrears.rendering.table import csv_bytes, text_cell
 
 FORMAT: Final = "arrears-placement/1"
+RECALL_FORMAT: Final = "arrears-recall/1"
+RECALL_COLUMNS: Final = ("placement_id", "account_id", "recall", "reason", "recalled_at")
 _TEXTS: Final = ("placement_id", "account_id", "reference", "creditor", "holder_name")
 _ADDRESS: Final = ("street", "city", "region", "postal_code", "country")
 COLUMNS: Final = (
@@ -61,6 +63,26 @@ class PlacementRow:
 
 
 @dataclass(frozen=True, slots=True)
+class RecallRow:
+    """One account called back. `recall` is `pending`, to which the agency may object, or `final`."""
+
+    placement_id: str
+    account_id: str
+    recall: str
+    reason: str
+    recalled_at: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The row as JSON values, for the ledger."""
+        return to_json(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> RecallRow:
+        """The row that `to_json` stored."""
+        return from_json(cls, stored)
+
+
+@dataclass(frozen=True, slots=True)
 class CurrencySum:
     """The sum of a file's balances in one currency, as a decimal string."""
 
@@ -70,7 +92,7 @@ class CurrencySum:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Control totals of one placement file; `path` is relative to the outbox."""
+    """Control totals of one file; `path` is relative to the outbox. A recall file has no sums."""
 
     format: str
     agency: str
@@ -82,8 +104,8 @@ class Manifest:
     size: int
 
 
-class PlacementFolder:
-    """The placement files under `outbox/agency/`."""
+class AgencyFolder:
+    """The files for agencies under `outbox/agency/`."""
 
     def __init__(self, outbox: Path) -> None:
         self._outbox = outbox
@@ -100,18 +122,20 @@ class PlacementFolder:
         for first, second in pairwise(ordered):
             if first.placement_id == second.placement_id:
                 raise PlacementFileError(f"placement {first.placement_id} comes twice in {agency} {day}")
-        path = self.path(agency, day)
         content = csv_bytes(COLUMNS, (_cells(row) for row in ordered))
-        manifest = Manifest(
-            format=FORMAT,
-            agency=agency,
-            day=day,
-            path=path,
-            count=len(ordered),
-            sums=_sums(ordered),
-            sha256=files.digest(content),
-            size=len(content),
-        )
+        return self._written(FORMAT, agency, day, self.path(agency, day), content, len(ordered), _sums(ordered))
+
+    def write_recalls(self, agency: str, day: date, rows: Iterable[RecallRow]) -> Manifest:
+        """Makes the recall file of `agency` and `day` hold exactly `rows`, in order of placement id; as `write`."""
+        ordered = sorted(rows, key=lambda row: (row.placement_id, row.recall))
+        cells = ([text_cell(getattr(row, name)) for name in RECALL_COLUMNS] for row in ordered)
+        path = self.path(agency, day).removesuffix(".csv") + ".recalls.csv"
+        return self._written(RECALL_FORMAT, agency, day, path, csv_bytes(RECALL_COLUMNS, cells), len(ordered), ())
+
+    def _written(
+        self, form: str, agency: str, day: date, path: str, content: bytes, count: int, sums: tuple[CurrencySum, ...]
+    ) -> Manifest:
+        manifest = Manifest(form, agency, day, path, count, sums, files.digest(content), len(content))
         _write_once(self._outbox / path, content)
         _write_once((self._outbox / path).with_suffix(".manifest.json"), _manifest_bytes(manifest))
         return manifest

@@ -9,7 +9,7 @@ import sys
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from arrears.cli import accounts, contacts, drive, ladders, money, people, rules, serve
+from arrears.cli import accounts, agency, contacts, drive, ladders, money, people, rules, serve
 from arrears.cli.output import note
 from arrears.clock import ClockError
 from arrears.engine.money import MoneyError
@@ -67,6 +67,8 @@ for group in (accounts, drive, money, people, contacts, rules, serve):
 app.add_typer(ladders.app, name="ladder")
 app.add_typer(people.calls, name="calls")
 app.add_typer(rules.rules, name="rules")
+app.add_typer(agency.agency, name="agency")
+app.add_typer(agency.legal, name="legal")
 
 
 class _Interrupted(BaseException):

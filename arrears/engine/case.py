@@ -37,12 +37,22 @@ class Suspension:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """When it is this account's turn among those of its holder, and why not before. It may be over."""
+
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """One delinquency episode of one account, as of the moment it was read.
 
     `zone` is the account's first plausible IANA zone: days past due and preferred local times count
     there. `limitation_ends` is the first day on which the claim is time-barred. `broken_at`: when the last
     promise or plan broke, if nothing was agreed upon since. `lost_contact`: no number is known to be good.
+    `with_agency`: who works the account now, if an agency does; `returned`: rungs whose placement is over.
+    `turn`: the holder is not to be contacted about this account before, because of another of theirs.
     """
 
     account_id: str
@@ -54,9 +64,12 @@ class Case:
     steps: tuple[Step, ...] = ()
     approvals: frozenset[str] = frozenset()
     suspension: Suspension | None = None
+    turn: Turn | None = None
     halted_why: str = ""
     outcome: str = ""
     last_payment_at: datetime | None = None
     broken_at: datetime | None = None
     lost_contact: bool = False
+    with_agency: str = ""
+    returned: frozenset[str] = frozenset()
     limitation_ends: date | None = None

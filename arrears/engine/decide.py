@@ -23,6 +23,7 @@ from arrears.engine.ladder import (
     Late,
     NotTimeBarred,
     Requirement,
+    Returned,
     Rung,
     UnreachedCalls,
 )
@@ -119,7 +120,7 @@ def decide(case: Case, ladder: Ladder, *, now: datetime) -> Decision:
     resumes = _resume(ladder, climbs, case, dues)
     spaced = last_contact + timedelta(hours=ladder.hours_between_contacts) if last_contact else _LONG_AGO
 
-    best: tuple[datetime, datetime, int] | None = None
+    best: tuple[datetime, datetime, int, str] | None = None
     blocked: tuple[str, str] | None = None
     today = local_date(now, case.zone)
     for place, rung in enumerate(ladder.rungs):
@@ -162,22 +163,30 @@ def decide(case: Case, ladder: Ladder, *, now: datetime) -> Decision:
             eligible = spaced
         if climb.open and climb.open.not_before and climb.open.not_before > eligible:
             eligible = climb.open.not_before
-        candidate = (max(eligible, now), due, place)
+        why = ""
+        if case.turn is not None and rung.takes_turns:
+            # At the preferred hour if that comes later on the day, so that a person's contacts keep their hour.
+            turn = max(case.turn.at, at_local(local_date(case.turn.at, case.zone), rung.due.at, case.zone))
+            if turn > max(eligible, now):
+                eligible, why = turn, f": {case.turn.reason}"
+        candidate = (max(eligible, now), due, place, why)
         if best is None or candidate < best:
             best = candidate
 
     if best is not None:
-        eligible, due, place = best
+        eligible, due, place, why = best
         rung = ladder.rungs[place]
         climb = climbs.get(rung.name, _UNTOUCHED)
         if eligible <= now:
             return Perform(rung, climb.open.attempt if climb.open else climb.attempts + 1, due)
         # What stands still must not hide behind what only waits its turn.
         also = f"; {blocked[1]}" if blocked else ""
-        return Wait(eligible, f"until {rung.name}{also}", rung.name)
+        return Wait(eligible, f"until {rung.name}{why}{also}", rung.name)
     if blocked is not None:
         return Wait(None, blocked[1], blocked[0])
-    return Close("referred" if _reached(climbs, ladder, Stage.LEGAL) else "ladder exhausted")
+    if _reached(climbs, ladder, Stage.LEGAL):
+        return Close("referred")
+    return Wait(None, f"with agency {case.with_agency}") if case.with_agency else Close("ladder exhausted")
 
 
 def _climbs(case: Case, ladder: Ladder) -> tuple[dict[str, _Climb], datetime | None]:
@@ -302,6 +311,10 @@ def _answer(requirement: Requirement, rung: Rung, climbs: dict[str, _Climb], cas
             if local_date(now, case.zone) >= case.limitation_ends:
                 return _Never(f"the claim is time-barred since {case.limitation_ends}")
             return _LONG_AGO
+        case Returned(name):
+            if name in case.returned:
+                return _LONG_AGO
+            return _Blocked(f"{rung.name} needs {name} to be over, which it is not")
         case Approved():
             approved = rung.name in case.approvals
             return _LONG_AGO if approved else _Blocked(f"{rung.name} waits for a person's approval")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import time
+from datetime import time, timedelta
 from enum import StrEnum
 from functools import cached_property
 
@@ -93,13 +93,34 @@ class Approved:
 
 
 @dataclass(frozen=True, slots=True)
+class Returned:
+    """The placement that this rung made is over: refused, returned or recalled."""
+
+    rung: str
+
+
+@dataclass(frozen=True, slots=True)
 class AnyOf:
     """At least one of several."""
 
     options: tuple[Requirement, ...]
 
 
-Requirement = AfterDone | ContactsWithoutPayment | UnreachedCalls | BalanceAtLeast | NotTimeBarred | Approved | AnyOf
+Requirement = (
+    AfterDone | ContactsWithoutPayment | UnreachedCalls | BalanceAtLeast | NotTimeBarred | Approved | Returned | AnyOf
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RecallTerms:
+    """When an account is called back from its agency: days without a payment, days in which the agency may object,
+    and days that an objection gives it. `on_hold`: a hold that stops everything calls it back at once.
+    """
+
+    without_result_days: int = 180
+    objection_days: int = 5
+    extension_days: int = 30
+    on_hold: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +143,14 @@ class Rung:
     requires: tuple[Requirement, ...] = ()
     purpose: str = "payment_reminder"
     agency: str = ""
+    recall: RecallTerms = RecallTerms()
     gives: str = ""
     threatens_suit: bool = False
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether it waits for its turn among a person's accounts. What the law wants said waits for nobody."""
+        return self.channel.reaches_the_holder and not self.gives
 
 
 class Leftover(StrEnum):
@@ -147,6 +174,31 @@ class Terms:
     leftover_charges: Leftover = Leftover.ASK
 
 
+class Contacts(StrEnum):
+    """What becomes of the contacts about several accounts of one person.
+
+    each: every account goes its own way. space: one waits until `hours` after the last about another account.
+    merge: one message tells about every account whose turn it is; what cannot be told together is spaced.
+    """
+
+    MERGE = "merge"
+    SPACE = "space"
+    EACH = "each"
+
+
+@dataclass(frozen=True, slots=True)
+class SeveralAccounts:
+    """How a person with several accounts is contacted; `hours` lie between contacts about different accounts."""
+
+    contacts: Contacts = Contacts.EACH
+    hours: int = 20
+
+    @property
+    def apart(self) -> timedelta:
+        """The least distance between contacts about different accounts."""
+        return timedelta(hours=self.hours)
+
+
 @dataclass(frozen=True)
 class Ladder:
     """A named, versioned policy of rungs in order; `hours_between_contacts` holds across channels."""
@@ -157,6 +209,7 @@ class Ladder:
     rungs: tuple[Rung, ...]
     description: str = ""
     terms: Terms = Terms()
+    several: SeveralAccounts = SeveralAccounts()
 
     @cached_property
     def by_name(self) -> Mapping[str, Rung]:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from arrears.engine.contact.facts import ContactChannel
+from arrears.engine.life.placements import PlacementReport, ReferralReport
 from arrears.engine.vocabulary import Disposition
 from arrears.intake.fields import account_id_in
 from arrears.intake.rows import Record, RejectedRow, read_records
@@ -221,6 +222,35 @@ class NumberDocument(Document):
     why: Words = ""
 
 
+class PlacementReportDocument(Document):
+    """What an agency says of a placement; an objection needs one of its two reasons."""
+
+    event: Literal["placement_report"] = "placement_report"
+    placement: Reference
+    report: PlacementReport
+    reason: Words = ""
+
+
+class RemittanceDocument(Document):
+    """A payment that came through an agency, and what the agency keeps of it."""
+
+    event: Literal["remittance"] = "remittance"
+    placement: Reference
+    amount: Amount
+    commission: Amount
+    currency: Currency
+
+
+class ReferralReportDocument(Document):
+    """What a law firm or a court says of a referral; `amount` is a judgment's."""
+
+    event: Literal["referral_report"] = "referral_report"
+    referral: Reference
+    report: ReferralReport
+    detail: Words = ""
+    amount: Amount | None = None
+
+
 EventDocument = Annotated[
     PaymentDocument
     | ReversalDocument
@@ -237,7 +267,10 @@ EventDocument = Annotated[
     | ContactDocument
     | TextDocument
     | CallDocument
-    | NumberDocument,
+    | NumberDocument
+    | PlacementReportDocument
+    | RemittanceDocument
+    | ReferralReportDocument,
     Field(discriminator="event"),
 ]
 _ADAPTER: Final[TypeAdapter[EventDocument]] = TypeAdapter(EventDocument)
@@ -245,9 +278,9 @@ KINDS: Final = tuple(sorted(shape.model_fields["event"].default for shape in get
 
 REQUIRED: Final = ("account_id", "event", "reference", "at")
 OPTIONAL: Final = (
-    "amount", "by", "call_back_at", "channel", "channels", "currency", "direction", "due_on", "evidence", "good",
-    "how", "instalments", "kind", "misses_allowed", "note", "notice", "number", "of", "outcome", "review_on", "text",
-    "until", "waive", "why",
+    "amount", "by", "call_back_at", "channel", "channels", "commission", "currency", "detail", "direction", "due_on",
+    "evidence", "good", "how", "instalments", "kind", "misses_allowed", "note", "notice", "number", "of", "outcome",
+    "placement", "reason", "referral", "report", "review_on", "text", "until", "waive", "why",
 )  # fmt: skip
 
 

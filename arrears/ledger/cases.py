@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 
 from sqlalchemy import String, bindparam
+from sqlalchemy import select as select_columns
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, desc, or_, select
 
 import models
-from arrears.engine.case import Case, Step, Suspension
+from arrears.engine.case import Case, Step, Suspension, Turn
 from arrears.engine.contact.facts import ContactChannel, Facts, Hold
+from arrears.engine.ladder import RecallTerms
 from arrears.engine.life.books import Books, reckon
 from arrears.engine.life.events import LifeEvent, Payment, Reversal, bad_numbers
+from arrears.engine.life.placements import Placed, Placement, placements
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import CaseStatus, ChannelName, Disposition, Party, StepStatus
 from arrears.ledger.life import opening_of, to_event
@@ -64,9 +68,23 @@ class CaseFile:
 
     @property
     def actor(self) -> Party:
-        """The bank speaks until the account is placed; whoever it is placed with speaks afterwards."""
-        placed = any(ChannelName(s.channel) is ChannelName.AGENCY and s.status == StepStatus.DONE for s in self.steps)
-        return Party.THIRD if placed else Party.FIRST
+        """The bank speaks until the account is placed; whoever it is placed with speaks until it is back."""
+        with_agency = self.ever_placed and any(not placement.status.over for placement in self.placements())
+        return Party.THIRD if with_agency else Party.FIRST
+
+    @property
+    def ever_placed(self) -> bool:
+        """Whether an agency has had the account in this case."""
+        return any(ChannelName(s.channel) is ChannelName.AGENCY and s.status == StepStatus.DONE for s in self.steps)
+
+    def placements(self, terms: Callable[[str], RecallTerms] = lambda _: RecallTerms()) -> tuple[Placement, ...]:
+        """The case's placements as they stand; `terms` by rung."""
+        placed = [
+            Placed(s.reference, s.rung, str(s.payload.get("agency", "")), s.at, terms(s.rung))
+            for s in self.steps
+            if ChannelName(s.channel) is ChannelName.AGENCY and s.status == StepStatus.DONE and s.at is not None
+        ]
+        return placements(placed, self.life)
 
     @property
     def number(self) -> str:
@@ -84,11 +102,17 @@ class CaseFile:
         return next((s for s in self.steps if s.rung == rung and s.attempt == attempt), None)
 
     def snapshot(
-        self, *, suspension: Suspension | None, limitation_ends: date | None, broken_at: datetime | None
+        self,
+        *,
+        suspension: Suspension | None,
+        limitation_ends: date | None,
+        broken_at: datetime | None,
+        turn: Turn | None = None,
     ) -> Case:
         """What `decide` sees."""
         account, case = self.account, self.case
         status = CaseStatus(case.status)
+        placed = self.placements() if self.ever_placed else ()
         return Case(
             account_id=account.id,
             due_date=case.due_date,
@@ -100,11 +124,14 @@ class CaseFile:
             steps=tuple(_step(step) for step in self.steps),
             approvals=frozenset(self.approvals),
             suspension=suspension,
+            turn=turn,
             halted_why=case.halted_why,
             outcome=case.outcome,
             last_payment_at=self.last_payment_at,
             broken_at=broken_at,
             lost_contact=not self.number,
+            with_agency=next((p.placed.agency for p in placed if not p.status.over), ""),
+            returned=frozenset(p.placed.rung for p in placed if p.status.over),
             limitation_ends=limitation_ends,
         )
 
@@ -149,13 +176,13 @@ _HOLDS = select(models.Hold).where(
     ),
     col(models.Hold.released_at).is_(None),
 )
-_PERSON_LOCKED = (
-    select(models.Case, models.Account)
+_PERSON = (
+    select_columns(col(models.Case.account_id))
     .join(models.Account, col(models.Account.id) == col(models.Case.account_id))
     .where(col(models.Account.holder_id).in_(select(models.Account.holder_id).where(models.Account.id == _ACCOUNT_ID)))
     .order_by(col(models.Case.account_id), col(models.Case.id))
-    .with_for_update()
 )
+_PERSON_LOCKED = _PERSON.with_for_update()
 _LIFE = select(models.LifeEvent).where(models.LifeEvent.account_id == _ACCOUNT_ID)
 
 
@@ -218,8 +245,14 @@ def lock_person(session: Session, account_id: str) -> list[str]:
     Taken before any of those cases is read for a change, and always in the same order, so that two who
     mean the same person cannot wait for each other.
     """
-    rows = session.exec(_PERSON_LOCKED, params={"account_id": account_id}).all()
-    return [other for other in dict.fromkeys(account.id for _, account in rows) if other != account_id]
+    found = session.connection().execute(_PERSON_LOCKED, {"account_id": account_id}).scalars()
+    return [other for other in dict.fromkeys(found) if other != account_id]
+
+
+def accounts_of_holder(session: Session, account_id: str) -> list[str]:
+    """The holder's other accounts that were ever past due, without a lock: to look, not to change."""
+    found = session.connection().execute(_PERSON, {"account_id": account_id}).scalars()
+    return [other for other in dict.fromkeys(found) if other != account_id]
 
 
 def _step(row: models.Step) -> Step:

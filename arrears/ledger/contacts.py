@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 import models
 from arrears.engine.contact.facts import Consent, ContactChannel, NoticeGiven, PastContact, contact_channel
+from arrears.engine.several import Elsewhere
 from arrears.engine.vocabulary import ChannelName, Party, StepStatus
 from models.types import UTCDateTime
 
@@ -17,6 +18,7 @@ from models.types import UTCDateTime
 _COUNTED = (StepStatus.INTENDED, StepStatus.DONE, StepStatus.UNKNOWN)
 _REACHING = tuple(channel for channel in ChannelName if channel.reaches_the_holder)
 _HOLDER = bindparam("holder_id", type_=String)
+_ACCOUNT = bindparam("account_id", type_=String)
 _SINCE = bindparam("since", type_=UTCDateTime)
 _WHEN = func.coalesce(col(models.Step.disposed_at), col(models.Step.at), type_=UTCDateTime)
 _STEPS = (
@@ -27,6 +29,7 @@ _STEPS = (
         col(models.Step.number),
         col(models.Step.account_id),
         col(models.Step.actor),
+        col(models.Step.carried_by),
     )
     .join(models.Account, col(models.Account.id) == col(models.Step.account_id))
     .where(
@@ -40,6 +43,32 @@ _OTHERS = (
     select(models.Contact)
     .join(models.Account, col(models.Account.id) == col(models.Contact.account_id))
     .where(col(models.Account.holder_id) == _HOLDER, col(models.Contact.at) >= _SINCE)
+)
+_STEPS_ELSEWHERE = (
+    select_columns(_WHEN.label("at"), col(models.Step.account_id))
+    .join(models.Account, col(models.Account.id) == col(models.Step.account_id))
+    .where(
+        col(models.Account.holder_id) == _HOLDER,
+        col(models.Step.account_id) != _ACCOUNT,
+        col(models.Step.status).in_(_COUNTED),
+        col(models.Step.channel).in_(_REACHING),
+        _WHEN > _SINCE,
+    )
+    # Of one message, the account that it went out for.
+    .order_by(_WHEN.desc(), col(models.Step.carried_by), col(models.Step.id))
+    .limit(1)
+)
+_BY_HAND_ELSEWHERE = (
+    select_columns(col(models.Contact.at), col(models.Contact.account_id))
+    .join(models.Account, col(models.Account.id) == col(models.Contact.account_id))
+    .where(
+        col(models.Account.holder_id) == _HOLDER,
+        col(models.Contact.account_id) != _ACCOUNT,
+        col(models.Contact.direction) == "outbound",
+        col(models.Contact.at) > _SINCE,
+    )
+    .order_by(col(models.Contact.at).desc())
+    .limit(1)
 )
 _CONSENTS = select(models.Consent).where(
     col(models.Consent.account_id) == bindparam("account_id", type_=String), col(models.Consent.withdrawn_at).is_(None)
@@ -67,6 +96,7 @@ def read_contacts(session: Session, holder_id: str, *, now: datetime, days: int)
     Reads what is in the database: intents of the same transaction that are not flushed yet do not show.
     """
     of_holder = {"holder_id": holder_id, "since": now - timedelta(days=days)}
+    steps = session.connection().execute(_STEPS, of_holder)
     found = [
         PastContact(
             channel=contact_channel(ChannelName(channel)),
@@ -75,8 +105,9 @@ def read_contacts(session: Session, holder_id: str, *, now: datetime, days: int)
             number=number,
             debt=account_id,
             actor=Party(actor) if actor else None,
+            carried=bool(carried_by),
         )
-        for channel, at, disposition, number, account_id, actor in session.connection().execute(_STEPS, of_holder)
+        for channel, at, disposition, number, account_id, actor, carried_by in steps
     ]
     found.extend(
         PastContact(
@@ -91,6 +122,15 @@ def read_contacts(session: Session, holder_id: str, *, now: datetime, days: int)
         for row in session.exec(_OTHERS, params=of_holder)
     )
     return tuple(sorted(found, key=lambda contact: contact.at))
+
+
+def last_elsewhere(session: Session, holder_id: str, account_id: str, *, since: datetime) -> Elsewhere | None:
+    """The last contact that was made with the person about any other account of theirs, if it came after `since`."""
+    asked = {"holder_id": holder_id, "account_id": account_id, "since": since}
+    steps = session.connection().execute(_STEPS_ELSEWHERE, asked).first()
+    by_hand = session.connection().execute(_BY_HAND_ELSEWHERE, asked).first()
+    found = [Elsewhere(at, account) for at, account in (row for row in (steps, by_hand) if row is not None)]
+    return max(found, key=lambda contact: contact.at, default=None)
 
 
 def read_consents(session: Session, account_id: str) -> tuple[Consent, ...]:

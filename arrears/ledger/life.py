@@ -27,6 +27,7 @@ from arrears.engine.life.events import (
     Reversal,
     Withdrawn,
 )
+from arrears.engine.life.placements import PlacementReported, Recalled, ReferralReported, Remitted
 from arrears.rendering.stored import from_json, to_json
 
 KINDS: Final[Mapping[str, type[LifeEvent]]] = {
@@ -44,6 +45,10 @@ KINDS: Final[Mapping[str, type[LifeEvent]]] = {
     "release": HoldReleased,
     "consent": ConsentGiven,
     "revocation": ConsentRevoked,
+    "placement_report": PlacementReported,
+    "remittance": Remitted,
+    "recall": Recalled,
+    "referral_report": ReferralReported,
 }
 _WORD: Final[Mapping[type[LifeEvent], str]] = {shape: word for word, shape in KINDS.items()}
 

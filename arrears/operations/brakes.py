@@ -53,7 +53,11 @@ def braked(session: Session, budget: Budget, *, per_day: int | None, now: dateti
         made = session.exec(
             select(func.count())
             .select_from(models.Step)
-            .where(col(models.Step.at) >= midnight, col(models.Step.status).in_(_WENT_OUT))
+            .where(
+                col(models.Step.at) >= midnight,
+                col(models.Step.status).in_(_WENT_OUT),
+                models.Step.carried_by == "",
+            )
         ).one()
         if made >= per_day:
             return Brake(f"the ceiling of {per_day} effects for this day is reached", midnight + timedelta(days=1))

@@ -10,23 +10,25 @@ from sqlmodel import Session, col, select
 import models
 from arrears.channels.effect import Intent
 from arrears.ledger.database import Ledger
+from arrears.operations.told import CARRIES, withdraw_from_calls, withdraw_with_call
 
 
 class LedgerCallQueue:
-    """Call tasks as rows. A new task for an account replaces one nobody has worked."""
+    """Call tasks as rows. A new task replaces what nobody has worked of the accounts it is about."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     def add(self, intent: Intent) -> None:
-        """Add the task of `intent` unless it is there; older open tasks of the account lapse."""
+        """Add the task of `intent` unless it is there; older open tasks of its accounts lapse."""
         payload = intent.payload
+        about = (intent.account_id, *payload.get(CARRIES, ()))
         with self._ledger.write() as session:
             if session.get(models.CallTask, intent.key) is not None:
                 return
             open_tasks = session.exec(
                 select(models.CallTask).where(
-                    models.CallTask.account_id == intent.account_id, models.CallTask.status == "open"
+                    col(models.CallTask.account_id).in_(about), models.CallTask.status == "open"
                 )
             ).all()
             for task in open_tasks:
@@ -67,8 +69,14 @@ def open_tasks(ledger: Ledger, *, limit: int = 100) -> list[models.CallTask]:
         )
 
 
-def cancel_open_tasks(session: Session, account_id: str, *, at: datetime) -> Sequence[models.CallTask]:
-    """Take an account's open call tasks out of the queue, and return them: there is no reason left to call."""
+def cancel_open_tasks(
+    session: Session, account_id: str, *, who: str, at: datetime, wall: datetime
+) -> Sequence[models.CallTask]:
+    """Take an account's open call tasks out of the queue, and return them: there is no reason left to call.
+
+    Nor is it told about in calls about other accounts; those that were to be told in its own are due again.
+    """
+    withdraw_from_calls(session, account_id, who=who, at=at, wall=wall)
     tasks = session.exec(
         select(models.CallTask).where(models.CallTask.account_id == account_id, models.CallTask.status == "open")
     ).all()
@@ -76,4 +84,5 @@ def cancel_open_tasks(session: Session, account_id: str, *, at: datetime) -> Seq
         task.status = "cancelled"
         task.worked_at = at
         session.add(task)
+        withdraw_with_call(session, task, who=who, at=at, wall=wall)
     return tasks

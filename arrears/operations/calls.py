@@ -11,7 +11,7 @@ import models
 from arrears.engine.contact.facts import ContactChannel
 from arrears.engine.life.events import ConsentGiven, HoldSet, LifeEvent, NumberChecked, Promise
 from arrears.engine.money import Money
-from arrears.engine.vocabulary import Disposition, StepStatus
+from arrears.engine.vocabulary import ChannelName, Disposition, StepStatus
 from arrears.ledger.cases import CaseFile, lock_person, read_case_file
 from arrears.ledger.events import log_event
 from arrears.ledger.life import key_of
@@ -22,6 +22,7 @@ from arrears.operations.inbox import EventRefused, take
 from arrears.operations.numbers import NUMBERS
 from arrears.operations.pay import in_currency
 from arrears.operations.services import Services
+from arrears.operations.told import hear
 from arrears.operations.wake import make_due
 from arrears.operations.work import Work, open_item
 from arrears.policies.hold_kinds import HoldKind
@@ -61,6 +62,8 @@ def record_call(
 ) -> Worked:
     """Record the outcome of the account's open call task, and what follows from it, in one transaction.
 
+    What was told about other accounts in the same call has the same outcome.
+
     Or of one taken out of the queue while it was being worked: what was said was said. A wrong number or one
     out of service is not used again; a death holds all the person's accounts; who asks to be called back
     has consented to calls, and is to be called by a person (at `call_back_at`); a promise pauses the ladder. Known
@@ -90,15 +93,19 @@ def record_call(
             if step.status == StepStatus.SKIPPED:
                 step.status, step.reason = StepStatus.DONE, ""
             session.add(step)
+        heard = hear(session, step, disposition, at=at) if step is not None else []
         data = {"rung": task.rung, "attempt": task.attempt, "disposition": str(disposition)}
         log_event(session, "call", who=by, at=at, wall=services.clock.wall(), case=file.case, data=data)
         make_due(session, file.case, at=at)
         session.flush()
         _follow(services, session, file, task, disposition, call_back_at, by=by, at=at)
+        if disposition.spoils_the_number:
+            for other in heard:
+                _spoil(services, session, task, other.account_id, f"{task.key}/number/{other.account_id}", by=by, at=at)
         if promised is not None:
             name = f"{task.key}/{disposition}"
             event = Promise(key=key_of(ARRANGEMENTS, name), at=at, amount=amount, due_on=promised.due_on)
-            _tell(services, session, task, event, ARRANGEMENTS, name, by=by, at=at)
+            _tell(services, session, task.account_id, event, ARRANGEMENTS, name, by=by, at=at)
         return Worked(task, new=True)
 
 
@@ -115,15 +122,11 @@ def _follow(
 ) -> None:
     """What an outcome means beyond the call."""
     if disposition.spoils_the_number:
-        reference = f"{task.key}/number"
-        event = NumberChecked(
-            key=key_of(NUMBERS, reference), at=at, number=task.number, good=False, why=str(disposition)
-        )
-        _tell(services, session, task, event, NUMBERS, reference, by=by, at=at)
+        _spoil(services, session, task, task.account_id, f"{task.key}/number", by=by, at=at)
     if disposition is Disposition.DECEASED and not any(h.kind == HoldKind.DECEASED for h in file.holds):
         reference = f"{task.key}/deceased"
         event = HoldSet(key=key_of(HOLDS, reference), at=at, kind=HoldKind.DECEASED, evidence=f"call {task.key}")
-        _tell(services, session, task, event, HOLDS, reference, by=by, at=at)
+        _tell(services, session, task.account_id, event, HOLDS, reference, by=by, at=at)
     if disposition is Disposition.CALLBACK_REQUESTED:
         reference = f"{task.key}/yes"
         event = ConsentGiven(
@@ -132,7 +135,7 @@ def _follow(
             channel=ContactChannel.CALL,
             evidence=f"asked on the telephone, {task.key}",
         )
-        _tell(services, session, task, event, CONSENTS, reference, by=by, at=at)
+        _tell(services, session, task.account_id, event, CONSENTS, reference, by=by, at=at)
         open_item(
             session,
             file.account.id,
@@ -146,10 +149,26 @@ def _follow(
         open_item(session, file.account.id, Work.LANGUAGE, key=f"call:{task.key}", note=task.note, at=at)
 
 
-def _tell(
+def _spoil(
     services: Services,
     session: Session,
     task: models.CallTask,
+    account_id: str,
+    reference: str,
+    *,
+    by: str,
+    at: datetime,
+) -> None:
+    """The number that was called is no good for an account that the call was about."""
+    why = str(task.disposition)
+    event = NumberChecked(key=key_of(NUMBERS, reference), at=at, number=task.number, good=False, why=why)
+    _tell(services, session, account_id, event, NUMBERS, reference, by=by, at=at)
+
+
+def _tell(
+    services: Services,
+    session: Session,
+    account_id: str,
     event: LifeEvent,
     register: str,
     reference: str,
@@ -161,7 +180,7 @@ def _tell(
     take(
         services,
         session,
-        task.account_id,
+        account_id,
         event,
         source=register,
         external_id=reference,
@@ -182,5 +201,18 @@ def _task(session: Session, account_id: str) -> models.CallTask:
         .order_by(col(models.CallTask.status).desc(), col(models.CallTask.created_at).desc())
     ).first()
     if task is None:
-        raise CallRefused(f"account {account_id} has no open call task")
+        raise CallRefused(f"account {account_id} has no open call task{_told_elsewhere(session, account_id)}")
     return task
+
+
+def _told_elsewhere(session: Session, account_id: str) -> str:
+    step = session.exec(
+        select(models.Step).where(
+            models.Step.account_id == account_id,
+            col(models.Step.channel) == ChannelName.CALL,
+            models.Step.status == StepStatus.DONE,
+            col(models.Step.carried_by) != "",
+            col(models.Step.disposition).is_(None),
+        )
+    ).first()
+    return f"; it is {step.reason}: record the outcome there" if step is not None else ""

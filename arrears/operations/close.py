@@ -25,14 +25,14 @@ def close_case(session: Session, file: CaseFile, outcome: str, *, who: str, at: 
             step.status, step.at, step.reason = StepStatus.SKIPPED, at, f"case closed: {outcome}"
             session.add(step)
     case.status, case.outcome, case.closed_at = CaseStatus.CLOSED, outcome, at
-    drop_calls_if_paid(session, file, at=at)
+    drop_calls_if_paid(session, file, who=who, at=at, wall=wall)
     case.next_rung, case.next_reason, case.retry_at = None, f"closed: {outcome}", None
     case.next_due_at = at if case.flow_run_id else None
     session.add(case)
     log_event(session, "closed", who=who, at=at, wall=wall, case=case, why=outcome)
 
 
-def drop_calls_if_paid(session: Session, file: CaseFile, *, at: datetime) -> None:
+def drop_calls_if_paid(session: Session, file: CaseFile, *, who: str, at: datetime, wall: datetime) -> None:
     """A referred account is still owed and may still be called back; a paid one has no reason to be called."""
     if file.case.status == CaseStatus.CLOSED and file.case.outcome in ("paid", "cured"):
-        cancel_open_tasks(session, file.account.id, at=at)
+        cancel_open_tasks(session, file.account.id, who=who, at=at, wall=wall)

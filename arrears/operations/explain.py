@@ -117,7 +117,8 @@ def _told(step: models.Step, zone: str) -> str:
     judged = step.verdict.get("verdict")
     match step.status:
         case "done":
-            return f"{what} was made on {when}: {len(step.rules)} rules were asked and none objected"
+            told = f", {step.reason}" if step.carried_by else ""
+            return f"{what} was made on {when}{told}: {len(step.rules)} rules were asked and none objected"
         case "skipped":
             by = f" ({', '.join(step.rules)})" if judged == "deny" else ""
             return f"{what} was not made: {step.reason}{by}"

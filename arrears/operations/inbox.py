@@ -20,6 +20,7 @@ from arrears.ledger.life import opening_of, to_event, to_row
 from arrears.operations.call_queue import cancel_open_tasks
 from arrears.operations.close import close_case
 from arrears.operations.learn import learn
+from arrears.operations.recall import BY_MONEY, recall_what_is_due
 from arrears.operations.reconsider import reconsider
 from arrears.operations.restrict import restrict
 from arrears.operations.services import Services, find_ladder
@@ -28,8 +29,6 @@ from arrears.operations.work import route
 
 # What the log says of an event besides its name: codes, never an amount, a number or anybody's words.
 _TOLD = ("kind", "channel", "channels")
-# Outcomes that money decides, and that money can take back.
-_BY_MONEY = ("cured", "paid", "merged")
 
 
 class EventRefused(Exception):
@@ -140,7 +139,7 @@ def apply(
     session.flush()
     if account.amount_due <= 0:
         # The case may have been closed before, by a referral, with a call still in the queue.
-        cancel_open_tasks(session, account.id, at=at)
+        cancel_open_tasks(session, account.id, who=who, at=at, wall=services.clock.wall())
     touched = [account.id, *others] if cases else others
     reconsider(services, session, touched, at=at, who=who)
     return books
@@ -185,11 +184,13 @@ def _sync(
     # Closed first: an account has one open case.
     for case in gone:
         close_case(session, file_of(session, account, case), "merged", who=who, at=at, wall=wall)
+        recall_what_is_due(services, session, file_of(session, account, case), at=at, who=who)
     for episode in over:
         case = by_began.get(episode.began) or _open(services, session, account, cases, episode, at=at, who=who)
         if case.status != CaseStatus.CLOSED:
             close_case(session, file_of(session, account, case), episode.outcome, who=who, at=at, wall=wall)
-        if case.outcome in _BY_MONEY:
+            recall_what_is_due(services, session, file_of(session, account, case), at=at, who=who)
+        if case.outcome in BY_MONEY:
             case.closed_at, case.outcome = episode.closed_at, episode.outcome
             case.next_reason = f"closed: {episode.outcome}"
         session.add(case)
@@ -200,7 +201,7 @@ def _sync(
     case = by_began.get(episode.began)
     if case is None:
         case = _open(services, session, account, cases, episode, at=at, who=who)
-    elif case.status == CaseStatus.CLOSED and case.outcome in _BY_MONEY:
+    elif case.status == CaseStatus.CLOSED and case.outcome in BY_MONEY:
         _reopen(session, services, account, case, at=at, who=who)
     if case.due_date != episode.due_on:
         data: dict[str, object] = {"from": case.due_date.isoformat(), "to": episode.due_on.isoformat()}

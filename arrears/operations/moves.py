@@ -6,6 +6,7 @@ ours to carry out, a step in doubt that is now ours to look up, or a standstill 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,23 +15,27 @@ from sqlmodel import Session
 import models
 from arrears.channels.effect import Intent
 from arrears.clock import iso
+from arrears.engine.case import Turn
 from arrears.engine.contact.facts import Facts
 from arrears.engine.contact.gate import gate
 from arrears.engine.contact.spread import spread_out
 from arrears.engine.contact.verdict import Allow, Defer, Deny, Review, Scope
 from arrears.engine.decide import Close, Perform, Skip, Wait, decide
-from arrears.engine.ladder import Ladder, Rung
+from arrears.engine.ladder import Contacts, Ladder, Rung
 from arrears.engine.vocabulary import CaseStatus, ChannelName, StepStatus
-from arrears.ledger.cases import CaseFile, read_case_file
+from arrears.ledger.cases import CaseFile, lock_person, read_case_file
 from arrears.ledger.events import log_event
 from arrears.ledger.owner import is_gone, this_process
 from arrears.ledger.references import free_reference
 from arrears.operations.brakes import Budget, braked
 from arrears.operations.close import close_case
 from arrears.operations.facts import gate_facts, ladder_of, proposal_of
+from arrears.operations.neighbours import Contact, company_of, turn_of
 from arrears.operations.prepare import CannotPrepare, prepare
+from arrears.operations.recall import recall_what_is_due
 from arrears.operations.services import Services
-from arrears.operations.standstill import broken_at, standstill
+from arrears.operations.standstill import snapshot_of
+from arrears.operations.told import CARRIES, carrier_of, told_in, what_was_said
 from arrears.operations.verdicts import recorded
 
 # How long a brake keeps a timeline from looking again, in wall time.
@@ -57,11 +62,16 @@ class InDoubt:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """This rung may go, but the caller asked not to intend it yet."""
+    """This rung may go, but the caller asked not to intend it yet.
+
+    `tells` of these other accounts of the holder in the same contact; `in_turn`: contacts about others wait for it.
+    """
 
     rung: str
     attempt: int
     channel: ChannelName
+    tells: tuple[str, ...] = ()
+    in_turn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,22 +111,24 @@ def next_move(
     nothing but that rung is. Raises UnknownAccount and UnknownLadder.
     """
     with services.ledger.write() as session:
+        others = lock_person(session, account_id)
         file = read_case_file(session, account_id, lock=True)
-        return look(services, session, file, who=who, budget=budget, intend=intend, only=only)
+        return look(services, session, file, others, who=who, budget=budget, intend=intend, only=only)
 
 
 def look(
     services: Services,
     session: Session,
     file: CaseFile,
+    others: Sequence[str],
     *,
     who: str,
     budget: Budget,
     intend: bool,
     only: str | None = None,
 ) -> Move:
-    """`next_move` inside the caller's transaction."""
-    return _Desk(services, session, file, who, budget).move(intend=intend, only=only)
+    """`next_move` inside the caller's transaction; `others`: the holder's other accounts."""
+    return _Desk(services, session, file, others, who, budget).move(intend=intend, only=only)
 
 
 @dataclass(slots=True)
@@ -126,8 +138,11 @@ class _Desk:
     services: Services
     session: Session
     file: CaseFile
+    others: Sequence[str]
     who: str
     budget: Budget
+    turn: Turn | None = None
+    recall_at: datetime | None = None
 
     def move(self, *, intend: bool, only: str | None) -> Move:
         wall = self.services.clock.wall()
@@ -142,11 +157,17 @@ class _Desk:
                 zone=self.file.zone,
             )
         ladder = ladder_of(self.services, self.session, self.file, now=self.services.clock.now())
+        if self.others:
+            self.turn = turn_of(self.services, self.session, self.file, ladder, now=self.services.clock.now())
+        # Before anything is decided: an account that comes back is the bank's to contact again.
+        now = self.services.clock.now()
+        self.recall_at = recall_what_is_due(self.services, self.session, self.file, at=now, who=self.who)
         while True:
             now = self.services.clock.now()
-            match decide(self._snapshot(now), ladder, now=now):
+            match decide(snapshot_of(self.services, self.file, now=now, turn=self.turn), ladder, now=now):
                 case Close(outcome):
                     close_case(self.session, self.file, outcome, who=self.who, at=now, wall=wall)
+                    recall_what_is_due(self.services, self.session, self.file, at=now, who=self.who)
                     return Closed(self.file.case.outcome)
                 case Skip(rung, attempt, due_at, reason):
                     self._skip(self._planned(rung, attempt, due_at), reason, now)
@@ -156,13 +177,6 @@ class _Desk:
                     move = self._approach(ladder, rung, attempt, due_at, now, intend=intend, only=only)
                     if move is not None:
                         return move
-
-    def _snapshot(self, now: datetime):
-        return self.file.snapshot(
-            suspension=standstill(self.services, self.file, now=now),
-            broken_at=broken_at(self.services, self.file, now=now),
-            limitation_ends=self.services.limitation_ends(self.file),
-        )
 
     def _approach(
         self,
@@ -191,7 +205,16 @@ class _Desk:
         step.actor, step.number = proposal.actor, proposal.number
         match verdict:
             case Allow():
-                return self._intend(step, rung, facts, now) if intend else Ready(rung.name, attempt, rung.channel)
+                mine = Contact(self.file, rung, attempt, due_at, proposal, facts, verdict)
+                company = company_of(self.services, self.session, mine, ladder, self.others, now=now)
+                if company.turn is not None:
+                    self.turn = company.turn
+                    return None
+                if intend:
+                    return self._intend(step, rung, facts, company.told, now)
+                in_turn = rung.takes_turns and ladder.several.contacts is not Contacts.EACH
+                tells = tuple(other.file.account.id for other in company.told)
+                return Ready(rung.name, attempt, rung.channel, tells, in_turn)
             case Defer(until, rules, reason):
                 until = spread_out(
                     proposal, self.services.rulebook, facts, opening=until, preferred=rung.due.at, key=step.reference
@@ -213,11 +236,17 @@ class _Desk:
         self.session.add(step)
         return None
 
-    def _intend(self, step: models.Step, rung: Rung, facts: Facts, now: datetime) -> Move | None:
+    def _intend(
+        self, step: models.Step, rung: Rung, facts: Facts, told: Sequence[Contact], now: datetime
+    ) -> Move | None:
         wall = self.services.clock.wall()
         try:
-            step.payload = prepare(self.services, self.file, step, rung, facts, now=now)
+            others = [other.file for other in told]
+            step.payload = prepare(self.services, self.file, step, rung, facts, others=others, now=now)
         except CannotPrepare as error:
+            if told:
+                # What another account brings into the message must not be what keeps it from going out.
+                return self._intend(step, rung, facts, (), now)
             step.status, step.at, step.reason = StepStatus.FAILED, now, str(error)
             self.session.add(step)
             self._log("failed", now, step, why=step.reason)
@@ -227,10 +256,31 @@ class _Desk:
         claim(self.services, self.session, step, wall)
         self.budget.spend()
         self._log("intended", now, step, rules=tuple(step.rules))
+        if told:
+            step.payload = {**step.payload, CARRIES: [other.file.account.id for other in told]}
+            for other in told:
+                desk = _Desk(self.services, self.session, other.file, (), self.who, self.budget)
+                desk.be_told(other, step, now)
         return Intended(intent_of(step), ChannelName(step.channel))
+
+    def be_told(self, mine: Contact, carrier: models.Step, now: datetime) -> None:
+        """This account's contact is intended as part of another's."""
+        step = self._planned(mine.rung, mine.attempt, mine.due_at)
+        step.rules = list(mine.verdict.rules)
+        step.verdict = recorded(mine.verdict, mine.proposal, mine.facts, self.services.rulebook.version, now)
+        step.actor, step.number = mine.proposal.actor, mine.proposal.number
+        step.status, step.at, step.reason, step.needs_person = StepStatus.INTENDED, now, told_in(carrier), False
+        step.carried_by, step.payload = carrier.reference, what_was_said(carrier.payload)
+        step.intended_wall, step.owner, step.lease_until = carrier.intended_wall, carrier.owner, carrier.lease_until
+        self.file.case.next_rung, self.file.case.next_reason = step.rung, step.reason
+        self.session.add(step)
+        self.session.add(self.file.case)
+        self._log("intended", now, step, why=step.reason, rules=tuple(step.rules))
 
     def _in_flight(self, step: models.Step, wall: datetime) -> Move:
         """An intent without an outcome: leave it to its owner, or take it over if the owner is gone."""
+        if step.carried_by:
+            step = carrier_of(self.session, step)
         if step.lease_until is not None and step.lease_until > wall and not is_gone(step.owner):
             self.file.case.retry_at = step.lease_until
             self.file.case.next_rung = step.rung
@@ -244,6 +294,8 @@ class _Desk:
 
     def _stand(self, until: datetime | None, reason: str, rung: str | None, now: datetime) -> Standstill:
         case = self.file.case
+        if self.recall_at is not None and (until is None or self.recall_at < until):
+            until = self.recall_at
         held = reason.startswith("held:")
         status = case.status
         if status != CaseStatus.HALTED:

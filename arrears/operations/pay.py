@@ -154,8 +154,16 @@ def post(
     return Posted(account_id, reference, taken.new, taken.closed)
 
 
-def in_currency(services: Services, account_id: str, amount: Money | str, *, what: str, signed: bool = False) -> Money:
-    """The amount in the account's currency, above zero unless `signed`.
+def in_currency(
+    services: Services,
+    account_id: str,
+    amount: Money | str,
+    *,
+    what: str,
+    signed: bool = False,
+    may_be_zero: bool = False,
+) -> Money:
+    """The amount in the account's currency, above zero unless `signed` or zero is allowed.
 
     Raises UnknownAccount, MoneyError and PaymentRefused.
     """
@@ -166,6 +174,6 @@ def in_currency(services: Services, account_id: str, amount: Money | str, *, wha
     money = Money.parse(amount, account.currency) if isinstance(amount, str) else amount
     if money.currency != account.currency:
         raise PaymentRefused(f"account {account_id} is kept in {account.currency}, not {money.currency}")
-    if money.amount == 0 or (money.amount < 0 and not signed):
+    if (money.amount == 0 and not may_be_zero) or (money.amount < 0 and not signed):
         raise PaymentRefused(f"the amount of a {what} must {'not be' if signed else 'be above'} zero")
     return money

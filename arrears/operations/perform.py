@@ -26,7 +26,7 @@ from arrears.channels.effect import (
 from arrears.engine.contact.facts import Proposal, contact_channel
 from arrears.engine.contact.holds import blocking_holds
 from arrears.engine.vocabulary import CaseStatus, ChannelName, Stage, StepStatus
-from arrears.ledger.cases import CaseFile, read_case_file
+from arrears.ledger.cases import CaseFile, lock_person, read_case_file
 from arrears.ledger.events import log_event
 from arrears.ledger.owner import this_process
 from arrears.operations.brakes import stopped_why
@@ -34,6 +34,7 @@ from arrears.operations.close import drop_calls_if_paid
 from arrears.operations.deliveries import proof_of
 from arrears.operations.services import Services
 from arrears.operations.standstill import standstill
+from arrears.operations.told import CARRIES, settle_told
 
 _LONGEST_BACKOFF = timedelta(hours=1)
 _FIRST_BACKOFF = timedelta(seconds=2)
@@ -111,9 +112,25 @@ def _withdrawn(services: Services, intent: Intent) -> Declined | TryAgain | Step
             proposal = Proposal(contact_channel(ChannelName(step.channel)), file.actor, _purpose(step))
             if blocking_holds(proposal, services.rulebook, file.facts(), now=services.clock.now()):
                 return TryAgain("the holder closed this channel before it went out", after=timedelta(0))
+        for other in intent.payload.get(CARRIES, ()):
+            if _must_not_be_told(services, session, other, channel=ChannelName(step.channel), purpose=_purpose(step)):
+                return TryAgain(f"{other} is not to be told about any more", after=timedelta(0))
         if why := stopped_why(session):
             return TryAgain(f"stopped before it went out: {why}", after=timedelta(0))
     return None
+
+
+def _must_not_be_told(
+    services: Services, session: Session, account_id: str, *, channel: ChannelName, purpose: str
+) -> bool:
+    """Whether what arrived since the intent stands in the way of telling about another account along with it."""
+    file = read_case_file(session, account_id)
+    now = services.clock.now()
+    if file.account.amount_due <= 0 or file.case.status in (CaseStatus.HALTED, CaseStatus.CLOSED):
+        return True
+    proposal = Proposal(contact_channel(channel), file.actor, purpose)
+    held = blocking_holds(proposal, services.rulebook, file.facts(), now=now)
+    return bool(held) or standstill(services, file, now=now) is not None
 
 
 def _purpose(step: models.Step) -> str:
@@ -124,6 +141,8 @@ def _settle(services: Services, intent: Intent, result: Outcome | Finding, *, wh
     """Commit what is known about an intent. Nothing changes if it stopped being ours."""
     now, wall = services.clock.now(), services.clock.wall()
     with services.ledger.write() as session:
+        if intent.payload.get(CARRIES):
+            lock_person(session, intent.account_id)
         file = read_case_file(session, intent.account_id, lock=True)
         step = file.step(intent.rung, intent.attempt)
         assert step is not None, f"step {intent.key} has vanished"
@@ -138,7 +157,7 @@ def _settle(services: Services, intent: Intent, result: Outcome | Finding, *, wh
                 _raise_stage(file, step)
                 _keep(session, intent, step)
                 # The payment that closed the case may have come while a call was being queued.
-                drop_calls_if_paid(session, file, at=now)
+                drop_calls_if_paid(session, file, who=who, at=now, wall=wall)
                 data["proof"] = proof
                 why = "found after an interruption" if isinstance(result, Found) else ""
             case Refused(code, reason):
@@ -176,6 +195,7 @@ def _settle(services: Services, intent: Intent, result: Outcome | Finding, *, wh
             # What answers the holder's own message is sent at once or not at all.
             step.status, step.at, why = StepStatus.SKIPPED, now, step.reason
             file.case.retry_at, file.case.next_rung = None, None
+        retry_at = file.case.retry_at
         if step.status == StepStatus.PLANNED:
             step.at = None
             if file.case.status == CaseStatus.CLOSED:
@@ -186,6 +206,7 @@ def _settle(services: Services, intent: Intent, result: Outcome | Finding, *, wh
         session.add(file.case)
         what = _event_name(StepStatus(step.status), result)
         log_event(session, what, who=who, at=now, wall=wall, case=file.case, why=why, data=data)
+        settle_told(session, step, retry_at=retry_at, who=who, at=now, wall=wall)
         return StepStatus(step.status)
 
 

@@ -1,7 +1,8 @@
-"""Placement with an agency: an account's row is the effect; the file of the day follows the rows."""
+"""Placement with an agency: an account's row is the effect; the files of the day follow the rows."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date
 from typing import Any
 
@@ -10,7 +11,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlmodel import Session, col, select
 
 import models
-from arrears.channels.agency import PlacementFileError, PlacementFolder, PlacementRow
+from arrears.channels.agency import AgencyFolder, Manifest, PlacementFileError, PlacementRow, RecallRow
 from arrears.channels.effect import Absent, Done, Finding, Found, Intent, Outcome, Refused
 from arrears.clock import Clock
 from arrears.ledger.database import Ledger
@@ -20,11 +21,11 @@ from arrears.operations.brakes import stopped_why
 class AgencyChannel:
     """Places an account: a row of its agency's batch of the day, committed with the batch marked unwritten.
 
-    The file is written once for many rows, by `write_placement_files`: written anew for each, ten
+    The file is written once for many rows, by `write_agency_files`: written anew for each, ten
     thousand placements of one day would write fifty million rows.
     """
 
-    def __init__(self, ledger: Ledger, folder: PlacementFolder) -> None:
+    def __init__(self, ledger: Ledger, folder: AgencyFolder) -> None:
         self._ledger = ledger
         self._folder = folder
 
@@ -39,7 +40,7 @@ class AgencyChannel:
             if session.get(models.Placement, intent.reference) is None:
                 session.add(_placement(intent, agency, day))
                 session.flush()
-                _mark_unwritten(session, agency, day)
+                mark_unwritten(session, models.PlacementBatch, agency, day)
         return Done(f"placement:{intent.reference}")
 
     def look_up(self, intent: Intent) -> Finding:
@@ -49,8 +50,11 @@ class AgencyChannel:
         return Found(f"placement:{intent.reference}") if there else Absent()
 
 
-def write_placement_files(ledger: Ledger, folder: PlacementFolder, clock: Clock) -> tuple[str, ...]:
-    """Let every unwritten file hold its placements; what could not be written, in one line each.
+_Batch = models.PlacementBatch | models.RecallBatch
+
+
+def write_agency_files(ledger: Ledger, folder: AgencyFolder, clock: Clock) -> tuple[str, ...]:
+    """Let every unwritten file hold its placements or recalls; what could not be written, in one line each.
 
     Written from the ledger's rows under the lock of the batch, so the same rows give the same bytes and
     whatever a crash left behind is made good by the next writer. Nothing leaves while the kill switch is
@@ -59,38 +63,46 @@ def write_placement_files(ledger: Ledger, folder: PlacementFolder, clock: Clock)
     with ledger.read() as session:
         if stopped_why(session) is not None:
             return ()
-        owed = session.exec(
-            select(models.PlacementBatch)
-            .where(col(models.PlacementBatch.unwritten))
-            .order_by(col(models.PlacementBatch.day), col(models.PlacementBatch.agency))
-        ).all()
+        owed = [*_owed(session, models.PlacementBatch), *_owed(session, models.RecallBatch)]
     problems: list[str] = []
     for batch in owed:
+        what = "placement" if isinstance(batch, models.PlacementBatch) else "recall"
         try:
-            _write(ledger, folder, clock, batch.agency, batch.day)
+            _write(ledger, folder, clock, batch)
         except OSError as error:
-            problems.append(f"placement file of {batch.agency}, {batch.day}: {error.strerror or type(error).__name__}")
+            problems.append(f"{what} file of {batch.agency}, {batch.day}: {error.strerror or type(error).__name__}")
         except PlacementFileError as error:
             problems.append(str(error))
     return tuple(problems)
 
 
-def _write(ledger: Ledger, folder: PlacementFolder, clock: Clock, agency: str, day: date) -> None:
+def _owed(session: Session, kind: type[_Batch]) -> Sequence[_Batch]:
+    return session.exec(select(kind).where(col(kind.unwritten)).order_by(col(kind.day), col(kind.agency))).all()
+
+
+def _write(ledger: Ledger, folder: AgencyFolder, clock: Clock, owed: _Batch) -> None:
+    kind = type(owed)
     with ledger.write() as session:
         batch = session.exec(
-            select(models.PlacementBatch)
-            .where(models.PlacementBatch.agency == agency, models.PlacementBatch.day == day)
-            .with_for_update()
+            select(kind).where(kind.agency == owed.agency, kind.day == owed.day).with_for_update()
         ).one()
         if not batch.unwritten:
             return
-        rows = session.exec(
-            select(models.Placement).where(models.Placement.agency == agency, models.Placement.day == day)
-        ).all()
-        manifest = folder.write(agency, day, [PlacementRow.from_json(placed.row) for placed in rows])
+        manifest = _file(session, folder, batch)
         batch.path, batch.count, batch.sha256 = manifest.path, manifest.count, manifest.sha256
         batch.written_at, batch.unwritten = clock.now(), False
         session.add(batch)
+
+
+def _file(session: Session, folder: AgencyFolder, batch: _Batch) -> Manifest:
+    agency, day = batch.agency, batch.day
+    if isinstance(batch, models.RecallBatch):
+        recalls = session.exec(select(models.Recall).where(models.Recall.agency == agency, models.Recall.day == day))
+        return folder.write_recalls(agency, day, [RecallRow.from_json(each.row) for each in recalls])
+    placed = session.exec(
+        select(models.Placement).where(models.Placement.agency == agency, models.Placement.day == day)
+    )
+    return folder.write(agency, day, [PlacementRow.from_json(each.row) for each in placed])
 
 
 def _placement(intent: Intent, agency: str, day: date) -> models.Placement:
@@ -109,12 +121,10 @@ def _placement(intent: Intent, agency: str, day: date) -> models.Placement:
     )
 
 
-def _mark_unwritten(session: Session, agency: str, day: date) -> None:
+def mark_unwritten(session: Session, kind: type[_Batch], agency: str, day: date) -> None:
     """The batch owes its file. Whoever writes it meanwhile is waited for, and so wrote without this row."""
     insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else pg_insert
     values = {"agency": agency, "day": day, "path": "", "count": 0, "sha256": "", "unwritten": True}
     session.connection().execute(
-        insert(models.PlacementBatch)
-        .values(**values)
-        .on_conflict_do_update(index_elements=["agency", "day"], set_={"unwritten": True})
+        insert(kind).values(**values).on_conflict_do_update(index_elements=["agency", "day"], set_={"unwritten": True})
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -24,7 +24,7 @@ from arrears.operations.links import holder_link
 from arrears.operations.services import TEMPLATE_KINDS, Services
 from arrears.operations.standstill import books_of
 from arrears.rendering.catalog import TemplateError
-from arrears.rendering.context import Address, ChronologyLine, ContactContext, StatementLine
+from arrears.rendering.context import Address, ChronologyLine, ContactContext, OtherAccount, StatementLine
 
 
 class CannotPrepare(Exception):
@@ -32,10 +32,21 @@ class CannotPrepare(Exception):
 
 
 def prepare(
-    services: Services, file: CaseFile, step: models.Step, rung: Rung, facts: Facts, *, now: datetime
+    services: Services,
+    file: CaseFile,
+    step: models.Step,
+    rung: Rung,
+    facts: Facts,
+    *,
+    others: Sequence[CaseFile] = (),
+    now: datetime,
 ) -> dict[str, Any]:
-    """The step's payload: JSON values only, enough to carry it out and to look it up."""
+    """The step's payload: JSON values only, enough to carry it out and to look it up.
+
+    The message tells about the accounts of `others` as well.
+    """
     context = contact_context(services, file, step, agency=rung.agency, now=now)
+    context = replace(context, others=tuple(_other(other) for other in others))
     try:
         if rung.channel.reaches_the_holder:
             kind = TEMPLATE_KINDS[rung.channel]
@@ -104,8 +115,13 @@ def _number(file: CaseFile) -> str:
     return file.number
 
 
+def _other(file: CaseFile) -> OtherAccount:
+    account = file.account
+    return OtherAccount(account.id[-4:], Money(account.amount_due, account.currency), file.case.due_date)
+
+
 def _call(services: Services, file: CaseFile, rung: Rung, context: ContactContext) -> dict[str, Any]:
-    return {
+    payload: dict[str, Any] = {
         "number": _number(file),
         "script": services.catalog.text("calls", rung.template, context),
         "zone": file.zone,
@@ -113,6 +129,10 @@ def _call(services: Services, file: CaseFile, rung: Rung, context: ContactContex
         "best_to": rung.due.at.replace(hour=min(rung.due.at.hour + 4, 20)).strftime("%H:%M"),
         "priority": context.days_past_due * 10 + min(file.account.balance // 10_000, 900),
     }
+    if context.others:
+        # What is left to say when one of the others must not be told about any more.
+        payload["alone"] = services.catalog.text("calls", rung.template, replace(context, others=()))
+    return payload
 
 
 def _placement(file: CaseFile, step: models.Step, context: ContactContext, now: datetime) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from arrears.engine.vocabulary import CaseStatus, StepStatus
 from arrears.ledger.cases import CaseFile, read_case_file
 from arrears.ledger.events import log_event
 from arrears.operations.call_queue import cancel_open_tasks
+from arrears.operations.recall import recall_what_is_due
 from arrears.operations.services import Services
 from arrears.operations.standstill import standstill
 from arrears.operations.wake import make_due
@@ -29,6 +30,7 @@ def reconsider(services: Services, session: Session, account_ids: Iterable[str],
         if file.case.status in (CaseStatus.DELINQUENT, CaseStatus.HELD):
             say_whether_held(services, file, at=at)
         _withdraw_calls(services, session, file, at=at, who=who)
+        recall_what_is_due(services, session, file, at=at, who=who)
         make_due(session, file.case, at=at)
 
 
@@ -49,12 +51,12 @@ def _withdraw_calls(services: Services, session: Session, file: CaseFile, *, at:
         return
     because = ", ".join(dict.fromkeys(hold.kind for hold, _ in held)) or (stands_still.reason if stands_still else "")
     why = f"withdrawn before anybody called: {because}"
-    for task in cancel_open_tasks(session, file.account.id, at=at):
+    wall = services.clock.wall()
+    for task in cancel_open_tasks(session, file.account.id, who=who, at=at, wall=wall):
         step = file.step(task.rung, task.attempt)
         if step is not None and step.status == StepStatus.DONE:
             step.status, step.reason = StepStatus.SKIPPED, why
             step.rules = [rule.id for _, rule in held]
             session.add(step)
             data: dict[str, object] = {"rung": step.rung, "attempt": step.attempt, "reference": step.reference}
-            wall = services.clock.wall()
             log_event(session, "skipped", who=who, at=at, wall=wall, case=file.case, why=why, data=data)

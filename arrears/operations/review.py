@@ -29,7 +29,8 @@ def waiting_for_people(services: Services, *, limit: int = 200) -> list[Waiting]
     with services.ledger.read() as session:
         unknown = session.exec(
             select(models.Step)
-            .where(models.Step.status == StepStatus.UNKNOWN)
+            # What was told within another account's contact is settled with that.
+            .where(models.Step.status == StepStatus.UNKNOWN, models.Step.carried_by == "")
             .order_by(col(models.Step.id))
             .limit(limit)
         ).all()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
-from arrears.channels.agency import PlacementFolder
+from arrears.channels.agency import AgencyFolder
 from arrears.channels.effect import Channel
 from arrears.channels.legal import LegalChannel
 from arrears.channels.letter import LetterChannel
@@ -49,7 +49,7 @@ class Services:
     channels: Mapping[ChannelName, Channel]
     letters: LetterChannel
     legal: LegalChannel
-    placements: PlacementFolder
+    placements: AgencyFolder
     _lawful: dict[_LadderKey, Ladder] = field(default_factory=dict[_LadderKey, Ladder])
 
     def ladder(self, name: str, version: int) -> Ladder:
@@ -106,7 +106,7 @@ def open_services(settings: Settings, *, live: bool = True) -> Services:
     ledger = Ledger.open(settings.database_url)
     letters = LetterChannel(settings.outbox, catalog)
     legal = LegalChannel(settings.outbox, catalog)
-    placements = PlacementFolder(settings.outbox)
+    placements = AgencyFolder(settings.outbox)
     sms: Channel = OutboxSms(settings.outbox)
     if live and settings.twilio_configured:
         sms = TwilioSms(

@@ -14,10 +14,12 @@ from arrears.clock import iso
 from arrears.engine.contact.facts import Facts
 from arrears.engine.contact.holds import standing
 from arrears.engine.delinquency import days_past_due
+from arrears.engine.life.placements import referrals
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import CaseStatus, Stage
 from arrears.ledger.cases import has_case, hold_fact, holds_of, read_case_file
 from arrears.operations.deliveries import deliveries_of
+from arrears.operations.recall import placements_of
 from arrears.operations.services import Services, ledger_clock
 from arrears.operations.standstill import arranged
 
@@ -31,6 +33,8 @@ def show(services: Services, account_id: str) -> dict[str, Any]:
             return _current(services, without_case, holds_of(session, account_id), now)
         file = read_case_file(session, account_id)
         account, case = file.account, file.case
+        rows = session.exec(select(models.Referral).where(models.Referral.account_id == account_id)).all()
+        made = [(row.reference, row.at) for row in rows]
         reports = deliveries_of(session, [step.reference for step in file.steps])
         dpd = days_past_due(case.due_date, now, file.zone)
         waiting = case.status != CaseStatus.CLOSED and case.next_reason
@@ -60,6 +64,29 @@ def show(services: Services, account_id: str) -> dict[str, Any]:
                 for each in arranged(services, file, now=now)
             ],
             "steps": [_step(step, reports.get(step.reference)) for step in file.steps],
+            "placements": [
+                {
+                    "reference": each.placed.reference,
+                    "rung": each.placed.rung,
+                    "agency": each.placed.agency,
+                    "status": each.status,
+                    "reason": each.reason,
+                    "remitted": Money(each.remitted, account.currency).decimal_text(),
+                    "commission": Money(each.commission, account.currency).decimal_text(),
+                }
+                for each in placements_of(services, file)
+            ],
+            "referrals": [
+                {
+                    "reference": each.reference,
+                    "status": each.report or "referred",
+                    "detail": each.detail,
+                    "judgment": Money(each.judgment, account.currency).decimal_text()
+                    if each.judgment is not None
+                    else None,
+                }
+                for each in referrals(made, file.life)
+            ],
             "milestones": [
                 {
                     "milestone": rule.milestone,
@@ -132,6 +159,8 @@ def _current(
         "holds": _standing(services, account, [*holds[0], *holds[1]], now),
         "arrangements": [],
         "steps": [],
+        "placements": [],
+        "referrals": [],
         "milestones": [],
         "next": None,
         "outcome": None,
@@ -153,6 +182,7 @@ def _step(step: models.Step, report: models.Delivery | None) -> dict[str, Any]:
         "proof": step.proof or None,
         "rules": step.rules,
         "reason": step.reason,
+        "carried_by": step.carried_by or None,
         "disposition": step.disposition,
         "delivery": {"status": report.status, "error_code": report.error_code or None} if report else None,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import models
-from arrears.engine.case import Suspension
+from arrears.engine.case import Case, Suspension, Turn
 from arrears.engine.contact.holds import suspension
 from arrears.engine.ladder import Leftover, Terms
 from arrears.engine.life.arrangements import Arrangement, arrangements, last_broken, pause
@@ -49,6 +49,16 @@ def broken_at(services: Services, file: CaseFile, *, now: datetime) -> datetime 
     made_since = [each for each in arranged(services, file, now=now) if each.made_at >= file.case.opened_at]
     broken = last_broken(made_since)
     return broken.ended_at if broken is not None else None
+
+
+def snapshot_of(services: Services, file: CaseFile, *, now: datetime, turn: Turn | None = None) -> Case:
+    """What `decide` is told about the case at `now`."""
+    return file.snapshot(
+        suspension=standstill(services, file, now=now),
+        broken_at=broken_at(services, file, now=now),
+        limitation_ends=services.limitation_ends(file),
+        turn=turn,
+    )
 
 
 def terms_of(services: Services, case: models.Case) -> Terms:

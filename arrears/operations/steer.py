@@ -7,11 +7,12 @@ from enum import StrEnum
 
 import models
 from arrears.engine.vocabulary import CaseStatus, StepStatus
-from arrears.ledger.cases import read_case_file
+from arrears.ledger.cases import lock_person, read_case_file
 from arrears.ledger.events import log_event
 from arrears.operations.facts import ladder_of, proposal_of
 from arrears.operations.reconsider import say_whether_held
 from arrears.operations.services import Services
+from arrears.operations.told import settle_told
 from arrears.operations.wake import make_due
 
 
@@ -92,10 +93,12 @@ def settle(
 ) -> StepStatus:
     """Settle the last step of `rung` by a person's word, where evidence could not.
 
-    An unknown, failed or skipped step may be declared done, planned again, or left out. Raises
-    UnknownAccount and SteeringRefused.
+    An unknown, failed or skipped step may be declared done, planned again, or left out. What it told about
+    other accounts goes by the same word; if it was not told, those are due again. Raises UnknownAccount and
+    SteeringRefused.
     """
     with services.ledger.write() as session:
+        lock_person(session, account_id)
         file = read_case_file(session, account_id, lock=True)
         _must_be_open(file.case)
         steps = [s for s in file.steps if s.rung == rung]
@@ -109,13 +112,15 @@ def settle(
             case Settlement.DONE:
                 step.status = StepStatus.DONE
             case Settlement.AGAIN:
-                step.status, step.at, step.not_before = StepStatus.PLANNED, None, None
+                step.status, step.at, step.not_before, step.carried_by = StepStatus.PLANNED, None, None, ""
             case Settlement.SKIP:
                 step.status = StepStatus.SKIPPED
         step.reason = f"settled by {by}: {why}"
         session.add(step)
         data = {"rung": rung, "attempt": step.attempt, "settled": str(settlement)}
-        log_event(session, "settled", who=by, at=at, wall=services.clock.wall(), case=file.case, why=why, data=data)
+        wall = services.clock.wall()
+        log_event(session, "settled", who=by, at=at, wall=wall, case=file.case, why=why, data=data)
+        settle_told(session, step, who=by, at=at, wall=wall)
         make_due(session, file.case, at=at)
         return StepStatus(step.status)
 

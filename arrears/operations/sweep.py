@@ -19,7 +19,7 @@ from arrears.ledger.owner import is_gone
 from arrears.operations.advance import Advanced, advance, record_failure
 from arrears.operations.brakes import Budget
 from arrears.operations.moves import Standstill
-from arrears.operations.place import write_placement_files
+from arrears.operations.place import write_agency_files
 from arrears.operations.services import Services
 
 logger = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ def _one(services: Services, account_id: str, result: Swept, *, who: str, budget
 
 def _write_files(services: Services, result: Swept) -> None:
     """What was placed leaves when everything due has been looked at: one file for all of a day's."""
-    result.unwritten = write_placement_files(services.ledger, services.placements, services.clock)
+    result.unwritten = write_agency_files(services.ledger, services.placements, services.clock)
     for line in result.unwritten:
         logger.error("%s; the next sweep tries again", line)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, assert_never
 
+import models
 from arrears.engine.money import Money
 from arrears.intake.events import (
     AdjustmentDocument,
@@ -17,15 +18,19 @@ from arrears.intake.events import (
     LeftoverDocument,
     NumberDocument,
     PaymentDocument,
+    PlacementReportDocument,
     PlanDocument,
     PromiseDocument,
+    ReferralReportDocument,
     ReleaseDocument,
+    RemittanceDocument,
     ReversalDocument,
     RevocationDocument,
     TextDocument,
     WithdrawalDocument,
 )
-from arrears.operations import arrange, calls, consent, hold, numbers, pay, replies
+from arrears.ledger.cases import UnknownAccount
+from arrears.operations import agencies, arrange, calls, consent, hold, numbers, pay, replies
 from arrears.operations.calls import Promised
 from arrears.operations.pay import ChargeKind, Posted
 from arrears.operations.services import Services
@@ -59,6 +64,20 @@ def tell(services: Services, document: EventDocument, *, source: str, who: str) 
         case NumberDocument():
             return numbers.check_number(
                 services, account_id, document.number, good=document.good, why=document.why, **told
+            )
+        case PlacementReportDocument():
+            _must_be_theirs(services, models.Placement, document.placement, account_id)
+            return agencies.report_placement(
+                services, document.placement, document.report, reason=document.reason, **told
+            )
+        case RemittanceDocument():
+            _must_be_theirs(services, models.Placement, document.placement, account_id)
+            commission = Money.parse(document.commission, document.currency)
+            return agencies.remit(services, document.placement, _money(document), commission, **told)
+        case ReferralReportDocument():
+            _must_be_theirs(services, models.Referral, document.referral, account_id)
+            return agencies.report_referral(
+                services, document.referral, document.report, detail=document.detail, amount=document.amount, **told
             )
         case HoldDocument():
             new = hold.hold(
@@ -109,7 +128,18 @@ def tell(services: Services, document: EventDocument, *, source: str, who: str) 
     return Posted(account_id, document.reference, new, closed=False)
 
 
-def _money(document: PaymentDocument | ChargeDocument | AdjustmentDocument) -> Money:
+def _must_be_theirs(
+    services: Services, kind: type[models.Placement | models.Referral], reference: str, account_id: str
+) -> None:
+    with services.ledger.read() as session:
+        if session.get(models.Account, account_id) is None:
+            raise UnknownAccount(account_id)
+        row = session.get(kind, reference)
+    if row is None or row.account_id != account_id:
+        raise agencies.ReportRefused(f"account {account_id} has no {kind.__name__.lower()} {reference!r}")
+
+
+def _money(document: PaymentDocument | ChargeDocument | AdjustmentDocument | RemittanceDocument) -> Money:
     return Money.parse(document.amount, document.currency)
 
 

@@ -42,6 +42,7 @@ def recorded(verdict: Verdict, proposal: Proposal, facts: Facts, version: str, n
                     "outcome": c.outcome,
                     "direction": "outbound" if c.outbound else "inbound",
                     "debt": c.debt,
+                    "carried": c.carried,
                 }
                 for c in facts.history
             ],

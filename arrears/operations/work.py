@@ -28,6 +28,8 @@ class Work(StrEnum):
     HARDSHIP = "hardship"
     VULNERABLE = "vulnerable"
     LANGUAGE = "language"
+    PLACEMENT = "placement"
+    REFERRAL = "referral"
 
 
 class WorkRefused(Exception):

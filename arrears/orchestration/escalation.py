@@ -15,7 +15,7 @@ from arrears.ledger.cases import read_case_file
 from arrears.operations.advance import advance, record_failure
 from arrears.operations.brakes import Budget
 from arrears.operations.moves import Closed, Standstill
-from arrears.operations.place import write_placement_files
+from arrears.operations.place import write_agency_files
 from arrears.operations.services import Services
 from arrears.operations.sweep import TIMELINE
 from arrears.orchestration.timelines import prefect_api, tags
@@ -43,7 +43,7 @@ def climb(services: Services, account_id: str, *, who: str, through: Callable[[s
     while True:
         try:
             rest = advance(services, account_id, who=who, budget=budget, through=through).rest
-            for line in write_placement_files(services.ledger, services.placements, services.clock):
+            for line in write_agency_files(services.ledger, services.placements, services.clock):
                 logger.error("%s; the next sweep tries again", line)
         except Exception as error:
             rest = record_failure(services, account_id, error, who=who)

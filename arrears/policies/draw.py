@@ -19,6 +19,7 @@ from arrears.engine.ladder import (
     Ladder,
     NotTimeBarred,
     Requirement,
+    Returned,
     Rung,
     UnreachedCalls,
 )
@@ -60,6 +61,8 @@ def in_words(requirement: Requirement) -> str:
             return "not time-barred"
         case Approved():
             return "a person's approval"
+        case Returned(rung):
+            return f"{rung} is over"
         case AnyOf(options):
             return " or ".join(in_words(option) for option in options)
         case _:

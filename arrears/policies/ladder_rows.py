@@ -13,6 +13,7 @@ from arrears.engine.ladder import (
     Approved,
     Attempts,
     BalanceAtLeast,
+    Contacts,
     ContactsWithoutPayment,
     DaysAfter,
     DaysPastDue,
@@ -20,8 +21,11 @@ from arrears.engine.ladder import (
     Late,
     Leftover,
     NotTimeBarred,
+    RecallTerms,
     Requirement,
+    Returned,
     Rung,
+    SeveralAccounts,
     Terms,
     UnreachedCalls,
 )
@@ -87,6 +91,7 @@ class RequirementRow(Row):
     any: Annotated[list[RequirementRow], Field(min_length=1)] | None = None
     not_time_barred: bool | None = None
     approved: bool | None = None
+    returned: Name | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -112,8 +117,9 @@ class RequirementRow(Row):
         return self
 
     def names(self) -> list[str]:
-        """Rungs that must be done, in `any` as well."""
-        return [self.done] if self.done else [name for row in self.any or () for name in row.names()]
+        """Rungs that must be done or back, in `any` as well."""
+        own = self.done or self.returned
+        return [own] if own else [name for row in self.any or () for name in row.names()]
 
     def requirement(self) -> Requirement:
         """The engine's shape."""
@@ -125,13 +131,15 @@ class RequirementRow(Row):
             return UnreachedCalls(self.unreached_calls)
         if self.balance_at_least is not None:
             return BalanceAtLeast({code: _money(code, amount) for code, amount in self.balance_at_least.items()})
+        if self.returned is not None:
+            return Returned(self.returned)
         if self.any is not None:
             return AnyOf(tuple(row.requirement() for row in self.any))
         return Approved() if self.approved else NotTimeBarred()
 
 
 _WORDS = ("not_time_barred", "approved")
-_KINDS = ("done", "contacts_without_payment", "unreached_calls", "balance_at_least", "any", *_WORDS)
+_KINDS = ("done", "contacts_without_payment", "unreached_calls", "balance_at_least", "any", "returned", *_WORDS)
 
 
 def _money(currency: str, amount: object) -> Money:
@@ -161,6 +169,30 @@ class TermsRow(Row):
         return Terms(self.grace_days, self.furthest_days, self.after_broken or "", self.leftover_charges)
 
 
+class SeveralAccountsRow(Row):
+    """`{contacts: merge, hours: 20}`."""
+
+    contacts: Annotated[Contacts, one_of(Contacts, "word for contacts with one person")]
+    hours: Annotated[int, Field(ge=1, le=720)] = 20
+
+    def several(self) -> SeveralAccounts:
+        """The engine's shape."""
+        return SeveralAccounts(self.contacts, self.hours)
+
+
+class RecallRow(Row):
+    """When an agency's accounts are called back; every key may be left out."""
+
+    without_result_days: Annotated[int, Field(ge=1, le=3650)] = 180
+    objection_days: Annotated[int, Field(ge=0, le=90)] = 5
+    extension_days: Annotated[int, Field(ge=0, le=365)] = 30
+    on_hold: bool = True
+
+    def terms(self) -> RecallTerms:
+        """The engine's shape."""
+        return RecallTerms(self.without_result_days, self.objection_days, self.extension_days, self.on_hold)
+
+
 class RungRow(Row):
     """One rung; `channel` is the stage's own unless said."""
 
@@ -176,6 +208,7 @@ class RungRow(Row):
     requires: Annotated[list[RequirementRow], Field(default_factory=list)]
     purpose: Text = "payment_reminder"
     agency: Name | None = None
+    recall: RecallRow | None = None
     gives: Word | None = None
     threatens_suit: bool = False
 
@@ -187,6 +220,8 @@ class RungRow(Row):
                 if self.agency
                 else "missing key 'agency': the agency that gets the account"
             )
+        if self.recall is not None and self.agency is None:
+            raise wrong_block("recall belongs to a rung that hands the account to an agency")
         return self
 
     @property
@@ -209,6 +244,7 @@ class RungRow(Row):
             requires=tuple(row.requirement() for row in self.requires),
             purpose=self.purpose,
             agency=self.agency or "",
+            recall=self.recall.terms() if self.recall else RecallTerms(),
             gives=self.gives or "",
             threatens_suit=self.threatens_suit,
         )

@@ -9,11 +9,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from arrears.engine.ladder import Ladder
+from arrears.engine.ladder import Ladder, SeveralAccounts
 from arrears.policies.check import Row, check
 from arrears.policies.document import Document, Place
 from arrears.policies.fields import Name
-from arrears.policies.ladder_rows import RungRow, TermsRow
+from arrears.policies.ladder_rows import RungRow, SeveralAccountsRow, TermsRow
 from arrears.policies.problems import PolicyError, Problem
 from arrears.policies.source import read_document
 
@@ -27,6 +27,7 @@ class LadderRow(Row):
     rungs: Annotated[list[object], Field(min_length=1)]
     description: str = ""
     terms: TermsRow = TermsRow()
+    several_accounts: SeveralAccountsRow | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ def load_ladder(path: Path) -> Ladder:
         rungs=tuple(row.as_rung() for _, row in rows if row is not None),
         description=head.description.strip(),
         terms=head.terms.terms(),
+        several=head.several_accounts.several() if head.several_accounts else SeveralAccounts(),
     )
 
 

@@ -37,6 +37,7 @@ _SETS: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
 # A part that a template gives by printing a fact: whoever names the creditor has said who is writing.
 _SAID_BY: Final[Mapping[str, str]] = {"identity": "creditor"}
 _SLOT: Final = "required"
+_OTHERS: Final = "others"
 # Babel's spaces inside amounts are not in GSM-7: one of them would double the price of a text.
 _SPACES: Final = str.maketrans({"\u00a0": " ", "\u202f": " "})
 _TEXT: Final = ".txt.j2"
@@ -104,6 +105,10 @@ class Catalog:
         used = self._facts_used(self.find(kind, name, context.locale))
         wanted = [part for part in parts if _SAID_BY.get(part) not in used]
         return tuple(self.text(Kind.WORDS, part, context) for part in wanted)
+
+    def tells_of_others(self, kind: str, name: str, locale: str) -> bool:
+        """Whether what a rung calls `name` has room for the holder's other accounts, in the words `locale` gets."""
+        return (kind, name) not in _SETS and _OTHERS in self._facts_used(self.find(kind, name, locale))
 
     def _versions(self, kind: str, name: str) -> list[str]:
         suffix = f"/{name}{_SUFFIX.get(kind, '')}"

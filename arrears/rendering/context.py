@@ -20,11 +20,24 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherAccount:
+    """Another past-due account of the same holder, told about in the same message.
+
+    `ending`: the last four characters of its id, enough for its holder to know which is meant.
+    """
+
+    ending: str
+    amount_due: Money
+    due_date: date
+
+
+@dataclass(frozen=True, slots=True)
 class ContactContext:
     """Everything a text, script or letter about one account may say, as of `today` (the holder's date).
 
     `required`: the sentences that contact law wants in this very message. `respond_by`: the last day of the
-    period that a statutory notice sets.
+    period that a statutory notice sets. `others`: the holder's other accounts that the message is about as well;
+    only a template that names them may be used for several.
     """
 
     account_id: str
@@ -47,6 +60,7 @@ class ContactContext:
     email: str = ""
     respond_by: date | None = None
     required: tuple[str, ...] = ()
+    others: tuple[OtherAccount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,15 @@ import pytest
 
 from arrears.operations.services import Services
 from arrears.operations.show import show
-from tests.integration.stories import Portfolio, dump, take_in, until
-from tests.integration.test_event_files import BAD, GOOD, a_fact
+from tests.integration.stories import Portfolio, dump
+from tests.integration.test_event_files import BAD, GOOD, a_fact, named, work
 from tests.support.desk_server import API_TOKEN, serving
 
 
 @pytest.fixture
 def desk(services: Services, portfolio: Portfolio) -> Iterator[httpx.Client]:
-    """An account with an open call task, and a machine that may post."""
-    take_in(services, portfolio())
-    until(services, 32)
+    """Accounts to which anything may happen, and a machine that may post."""
+    work(services, portfolio)
     with (
         serving(services) as (_, address),
         httpx.Client(base_url=address, headers={"Authorization": f"Bearer {API_TOKEN}"}) as client,
@@ -27,9 +26,10 @@ def desk(services: Services, portfolio: Portfolio) -> Iterator[httpx.Client]:
         yield client
 
 
-def as_document(event: str, name: str, cells: dict[str, str]) -> dict[str, Any]:
+def as_document(services: Services, event: str, name: str, cells: dict[str, str]) -> dict[str, Any]:
     """A row of an event file as JSON."""
-    document: dict[str, Any] = dict(a_fact(event, name, {key: cell for key, cell in cells.items() if cell}))
+    fact = a_fact(event, name, {key: cell for key, cell in cells.items() if cell})
+    document: dict[str, Any] = dict(named(services, fact))
     if "channels" in document:
         document["channels"] = document["channels"].split()
     if "instalments" in document:
@@ -41,21 +41,21 @@ def as_document(event: str, name: str, cells: dict[str, str]) -> dict[str, Any]:
 def test_every_kind_is_taken_once_and_a_bad_one_changes_nothing(services: Services, desk: httpx.Client) -> None:
     for event, cells in BAD.items():
         before = dump(services)
-        answer = desk.post("/events", json=as_document(event, "bad", cells[0]))
+        answer = desk.post("/events", json=as_document(services, event, "bad", cells[0]))
         assert answer.status_code in (409, 422), (event, answer.text)
         assert cells[1] in answer.json()["detail"], event
-        missing = {**as_document(event, "bad", GOOD[event]), "account_id": "A-9"}
+        missing = {**as_document(services, event, "bad", GOOD[event]), "account_id": "A-9"}
         assert desk.post("/events", json=missing).status_code == 404, event
         assert dump(services) == before, event
     for event, good in GOOD.items():
-        document = as_document(event, "good", good)
+        document = as_document(services, event, "good", good)
         first, again = (desk.post("/events", json=document) for _ in range(2))
         assert (first.status_code, first.json()["new"]) == (201, True), (event, first.text)
         assert (again.status_code, again.json()["new"]) == (200, False), (event, again.text)
 
 
 def test_a_payment_that_clears_what_is_past_due_closes_the_case(services: Services, desk: httpx.Client) -> None:
-    payment = {"account_id": "A-1", "reference": "P-1", "at": "2026-09-02T15:00:00Z", "amount": "120.00"}
+    payment = {"account_id": "A-1", "reference": "P-1", "at": "2026-09-18T15:00:00Z", "amount": "120.00"}
     answer = desk.post("/payments", json={**payment, "currency": "USD"})
     assert (answer.status_code, answer.json()) == (
         201,
@@ -68,7 +68,7 @@ def test_a_payment_that_clears_what_is_past_due_closes_the_case(services: Servic
 
 def test_who_may_not_post_changes_nothing(services: Services, desk: httpx.Client) -> None:
     before = dump(services)
-    payment = as_document("payment", "good", GOOD["payment"])
+    payment = as_document(services, "payment", "good", GOOD["payment"])
     for header in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {API_TOKEN}"}):
         answer = httpx.post(f"{desk.base_url}/events", json=payment, headers=header)
         assert (answer.status_code, answer.json()["detail"]) == (401, "the token is missing or wrong")

@@ -10,21 +10,23 @@ from sqlmodel import select
 
 import models
 from arrears.intake.events import KINDS, OPTIONAL, REQUIRED
+from arrears.operations import steer
 from arrears.operations.services import Services
 from arrears.operations.show import show
 from arrears.operations.take_file import take_event_file
-from tests.integration.stories import dump, until
+from tests.conftest import a_row
+from tests.integration.stories import Portfolio, at, dump, take_in, until
 
 COLUMNS = (*REQUIRED, *OPTIONAL)
 # One good row of each kind, in an order in which each has something to change.
 GOOD: dict[str, dict[str, str]] = {
     "text": {"text": "please call me", "number": "+15185550101"},
-    "call": {"outcome": "callback_requested", "by": "C. Ollector", "call_back_at": "2026-09-03T18:00:00Z"},
+    "call": {"outcome": "callback_requested", "by": "C. Ollector", "call_back_at": "2026-09-20T18:00:00Z"},
     "number": {"number": "+12025550143", "good": "true", "why": "skip trace"},
     "contact": {"channel": "call", "direction": "inbound", "outcome": "conversation"},
-    "promise": {"amount": "20.00", "due_on": "2026-09-10"},
+    "promise": {"amount": "20.00", "due_on": "2026-09-30"},
     "withdrawal": {"of": "good-promise"},
-    "plan": {"instalments": "2026-09-10=20.00 2026-10-10=30.00", "misses_allowed": "1"},
+    "plan": {"instalments": "2026-09-30=20.00 2026-10-10=30.00", "misses_allowed": "1"},
     "consent": {"channel": "sms", "evidence": "branch form 7"},
     "revocation": {"channels": "sms call", "how": "by letter"},
     "hold": {"kind": "DISPUTE_OPEN", "evidence": "letter of 1 September", "review_on": "2026-10-01"},
@@ -34,15 +36,18 @@ GOOD: dict[str, dict[str, str]] = {
     "adjustment": {"amount": "-5.00", "currency": "USD"},
     "payment": {"amount": "20.00", "currency": "USD"},
     "reversal": {"of": "good-payment", "amount": "5.00"},
+    "placement_report": {"placement": "THE PLACEMENT", "report": "objected", "reason": "open_promise"},
+    "remittance": {"placement": "THE PLACEMENT", "amount": "50.00", "commission": "10.00", "currency": "USD"},
+    "referral_report": {"referral": "THE REFERRAL", "report": "judgment", "detail": "26-CV-1", "amount": "1150.50"},
 }
 BAD: dict[str, tuple[dict[str, str], str]] = {
     "text": ({"text": "STOP", "number": "555-0101"}, "number: expected a number as"),
     "call": ({"outcome": "laughed", "by": "C. Ollector"}, "outcome: Input should be"),
     "number": ({"number": "+12025550143", "good": "perhaps"}, "good: Input should be a valid boolean"),
     "contact": ({"channel": "pigeon", "direction": "inbound"}, "channel: Input should be"),
-    "promise": ({"amount": "0", "due_on": "2026-09-10"}, "the amount of a promise must be above zero"),
+    "promise": ({"amount": "0", "due_on": "2026-09-30"}, "the amount of a promise must be above zero"),
     "withdrawal": ({}, "of: Field required"),
-    "plan": ({"instalments": "2026-10-10=20.00 2026-09-10=30.00"}, "must come one after another"),
+    "plan": ({"instalments": "2026-10-10=20.00 2026-09-30=30.00"}, "must come one after another"),
     "consent": ({"channel": "sms"}, "evidence: Field required"),
     "revocation": ({"channels": "sms fax", "how": "by letter"}, "channels.1: Input should be"),
     "hold": ({"kind": "BAD_HAIR_DAY"}, "hold 'BAD_HAIR_DAY' is not known; expected one of"),
@@ -52,7 +57,21 @@ BAD: dict[str, tuple[dict[str, str], str]] = {
     "adjustment": ({"amount": "0.00", "currency": "USD"}, "must not be zero"),
     "payment": ({"amount": "1.234", "currency": "USD"}, "more than the 2 decimals"),
     "reversal": ({"of": "good-payment", "amount": "-5.00"}, "above zero"),
+    "placement_report": (
+        {"placement": "THE PLACEMENT", "report": "objected", "reason": "because"},
+        "expected one of open_promise, recent_payment",
+    ),
+    "remittance": (
+        {"placement": "THE PLACEMENT", "amount": "50.00", "commission": "50.01", "currency": "USD"},
+        "the commission must lie between zero and what was collected",
+    ),
+    "referral_report": (
+        {"referral": "THE REFERRAL", "report": "accepted", "amount": "5.00"},
+        "an amount belongs to a judgment, not to accepted",
+    ),
 }
+# A-1 has an open call, A-2 was placed and referred.
+OF_THE_SECOND = ("placement_report", "remittance", "referral_report")
 
 
 def a_file(folder: Path, *rows: dict[str, str]) -> Path:
@@ -64,15 +83,33 @@ def a_file(folder: Path, *rows: dict[str, str]) -> Path:
     return path
 
 
-def a_fact(event: str, name: str, more: dict[str, str], at: str = "2026-09-02T15:00:00Z") -> dict[str, str]:
-    return {"account_id": "A-1", "event": event, "reference": f"{name}-{event}", "at": at, **more}
+def a_fact(event: str, name: str, more: dict[str, str], at: str = "2026-09-18T15:00:00Z") -> dict[str, str]:
+    account = "A-2" if event in OF_THE_SECOND else "A-1"
+    return {"account_id": account, "event": event, "reference": f"{name}-{event}", "at": at, **more}
+
+
+def named(services: Services, fact: dict[str, str]) -> dict[str, str]:
+    """With the names that the ledger gave to A-2's placement and referral."""
+    shown = show(services, "A-2")
+    names = {
+        "THE PLACEMENT": shown["placements"][0]["reference"],
+        "THE REFERRAL": shown["referrals"][0]["reference"],
+    }
+    return {column: names.get(cell, cell) for column, cell in fact.items()}
+
+
+def work(services: Services, portfolio: Portfolio) -> None:
+    """A-1 with an open call task, A-2 with an agency and then before a court."""
+    take_in(services, portfolio(a_row("A-1"), a_row("A-2", due_date="2026-05-20", phone="+15185550102")))
+    until(services, 46)
+    steer.approve(services, "A-2", "legal-1", by="A. Counsel", at=at(services))
+    until(services, 48)
 
 
 @pytest.fixture
-def worked(enrolled: Services) -> Services:
-    """An account with an open call task."""
-    until(enrolled, 32)
-    return enrolled
+def worked(services: Services, portfolio: Portfolio) -> Services:
+    work(services, portfolio)
+    return services
 
 
 def test_there_is_a_good_row_and_a_bad_one_of_every_kind() -> None:
@@ -80,7 +117,7 @@ def test_there_is_a_good_row_and_a_bad_one_of_every_kind() -> None:
 
 
 def test_a_good_row_of_each_kind_counts_once(worked: Services, tmp_path: Path) -> None:
-    facts = [a_fact(event, "good", more) for event, more in GOOD.items()]
+    facts = [named(worked, a_fact(event, "good", more)) for event, more in GOOD.items()]
     taken = take_event_file(worked, a_file(tmp_path, *facts), who="test")
     assert (taken.rejected, len(taken.touched), taken.already) == ([], len(GOOD), 0)
     shown = show(worked, "A-1")
@@ -89,6 +126,10 @@ def test_a_good_row_of_each_kind_counts_once(worked: Services, tmp_path: Path) -
         account = session.get_one(models.Account, "A-1")
         assert account.phones == ["+15185550101", "+12025550143"]
         assert "US-DC" in account.jurisdictions, "the law of the new number's place counts from now on"
+        second = show(worked, "A-2")
+        assert second["balance"]["amount"] == "1150.50", "what the agency collected is the holder's payment"
+        assert (second["placements"][0]["remitted"], second["placements"][0]["commission"]) == ("50.00", "10.00")
+        assert second["referrals"][0]["judgment"] == "1150.50"
         assert {item.kind for item in session.exec(select(models.WorkItem))} == {"callback", "dispute"}
     before = dump(worked)
     again = take_event_file(worked, a_file(tmp_path, *facts), who="test")
@@ -99,8 +140,8 @@ def test_a_good_row_of_each_kind_counts_once(worked: Services, tmp_path: Path) -
 def test_a_bad_row_of_each_kind_is_refused_by_line_and_changes_nothing(worked: Services, tmp_path: Path) -> None:
     before = dump(worked)
     for event, (more, reason) in BAD.items():
-        unknown = {**a_fact(event, "good", GOOD[event]), "account_id": "A-9"}
-        path = a_file(tmp_path, a_fact(event, "bad", more), unknown)
+        unknown = named(worked, a_fact(event, "good", GOOD[event])) | {"account_id": "A-9"}
+        path = a_file(tmp_path, named(worked, a_fact(event, "bad", more)), unknown)
         taken = take_event_file(worked, path, who="test")
         assert [row.line for row in taken.rejected] == [2, 3]
         assert reason in taken.rejected[0].reason
@@ -118,8 +159,8 @@ def test_a_cell_that_slipped_is_not_repeated_in_the_reason(worked: Services, tmp
 
 
 def test_a_release_that_comes_before_its_hold_waits_for_it(worked: Services, tmp_path: Path) -> None:
-    hold = a_fact("hold", "x", {"kind": "DISPUTE_OPEN"}, at="2026-09-01T10:00:00Z")
-    release = a_fact("release", "x", {"kind": "DISPUTE_OPEN"}, at="2026-09-01T12:00:00Z")
+    hold = a_fact("hold", "x", {"kind": "DISPUTE_OPEN"}, at="2026-09-17T10:00:00Z")
+    release = a_fact("release", "x", {"kind": "DISPUTE_OPEN"}, at="2026-09-17T12:00:00Z")
     for fact in (release, hold):
         assert take_event_file(worked, a_file(tmp_path, fact), who="test").touched == ["A-1"]
     assert show(worked, "A-1")["holds"] == []

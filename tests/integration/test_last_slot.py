@@ -131,11 +131,17 @@ def two_cards_each(tmp_path: Path) -> Path:
     return path
 
 
+def _plain(settings: Settings) -> dict[str, Any]:
+    """On the ladder on which every card goes its own way."""
+    where = {"database_url": settings.database_url, "outbox": settings.outbox}
+    return {**where, "doubt_seconds": 0, "ladder": "card-standard@1"}
+
+
 @pytest.fixture
 def strict(settings: Settings, tmp_path: Path) -> Settings:
     """The house lets one person have one text in seven days, over all their cards."""
     policies = policies_with_one_text_a_week(tmp_path)
-    return Settings(database_url=settings.database_url, outbox=settings.outbox, doubt_seconds=0, policies=policies)
+    return Settings(**_plain(settings), policies=policies)
 
 
 @pytest.mark.parametrize(("how", "taken"), [("next_move", "intended"), ("advance", "done")])
@@ -149,5 +155,5 @@ def test_of_two_processes_that_want_the_last_slot_exactly_one_gets_it(
 
 def test_without_the_rule_both_cards_may_be_texted(settings: Settings, two_cards_each: Path) -> None:
     """The contest above is a real one: nothing but the cap stands between the second card and its text."""
-    free = Settings(database_url=settings.database_url, outbox=settings.outbox, doubt_seconds=0)
+    free = Settings(**_plain(settings))
     assert [result.statuses for result in play(free, two_cards_each, "next_move")] == [["intended"] * 2] * ROUNDS

@@ -61,6 +61,7 @@ class Touch:
     known_at: datetime | None = None
     actor: str = ""
     number: str = ""
+    carried: bool = False
 
     def as_of(self, moment: datetime) -> tuple[datetime, str]:
         """When it was, and what came of it, as the books stood at `moment`."""
@@ -95,16 +96,20 @@ class Law:
 
     packs: dict[str, Row]
     ladder: dict[str, Row]
+    several: dict[tuple[str, int], Row]
     limitation: Row
 
     @classmethod
     def read(cls, policies: Path) -> Law:
         files = sorted((policies / "contact-rules").glob("*.yaml"))
         rungs: dict[str, Row] = {}
+        several: dict[tuple[str, int], Row] = {}
         for path in (policies / "ladders").glob("*.yaml"):
-            rungs |= {rung["rung"]: rung for rung in _yaml(path)["rungs"]}
+            ladder = _yaml(path)
+            rungs |= {rung["rung"]: rung for rung in ladder["rungs"]}
+            several[ladder["ladder"], ladder["version"]] = ladder.get("several_accounts") or {"contacts": "each"}
         packs = {path.stem: _yaml(path) for path in files}
-        return cls(packs, rungs, _yaml(policies / "limitation.yaml")["countries"])
+        return cls(packs, rungs, several, _yaml(policies / "limitation.yaml")["countries"])
 
     def chain(self, place: str) -> list[str]:
         """The packs of one place: its own or, failing that, the next wider one's, and whatever those inherit."""
@@ -185,6 +190,7 @@ class Books:
                             known_at=step.disposed_at,
                             actor=step.actor,
                             number=step.number,
+                            carried=bool(step.carried_by),
                         )
                     )
         for row in every(select(models.Contact)):
@@ -277,6 +283,7 @@ def _asked(law: Law, books: Books, sent: Sent) -> Iterator[tuple[str, bool, str]
     unknown = [place for place in places if not law.chain(place)]
     yield "ARREARS-UNKNOWN-COUNTRY", (not unknown and bool(places)) or agreed, f"no rules for {unknown}"
 
+    yield from _spaced(law, books, sent)
     timed: list[tuple[Row, Iterator[tuple[bool, str]]]] = []
     for row in law.rows("quiet_hours", places):
         timed.append((row, _within_hours(row, sent)))
@@ -343,7 +350,22 @@ def _on_open_days(closed: Row, sent: Sent) -> Iterator[tuple[bool, str]]:
 # Counting ---------------------------------------------------------------------------------------------------
 
 
+def _spaced(law: Law, books: Books, sent: Sent) -> Iterator[tuple[str, bool, str]]:
+    """The hours between contacts about different accounts of one person, by the ladder's own policy."""
+    policy = law.several[sent.case.ladder, sent.case.ladder_version]
+    if policy["contacts"] == "each" or sent.step.carried_by or sent.step.channel not in REACHING:
+        return
+    if law.purpose(sent.step.rung) == "statutory_notices" or law.ladder.get(sent.step.rung, {}).get("gives"):
+        return
+    for touch in books.touches[sent.account.holder_id]:
+        if touch.outbound and touch.account != sent.account.id and (touch.at, touch.order) < (sent.at, sent.order):
+            at, _ = touch.as_of(sent.at)
+            yield "SPACED", at + timedelta(hours=policy["hours"]) <= sent.at, f"{touch.account} at {at.isoformat()}"
+
+
 def _under_cap(law: Law, books: Books, row: Row, sent: Sent) -> Iterator[tuple[bool, str]]:
+    if sent.step.carried_by and row["per"] != "debt":
+        return  # the contact that carried it answers for the person and the number
     most = row["most"][sent.channel] if isinstance(row["most"], dict) else row["most"]
     channels = [sent.channel] if isinstance(row["most"], dict) else row["channels"]
     uncounted, consent_days = law.counting(row["id"])
@@ -382,6 +404,8 @@ def _spans(within: Row, when: list[datetime], sent: Sent) -> Iterator[tuple[int,
 
 
 def _cooled_down(law: Law, books: Books, row: Row, sent: Sent) -> Iterator[tuple[bool, str]]:
+    if sent.step.carried_by and row["per"] != "debt":
+        return
     _, consent_days = law.counting(row["id"])
     if consent_days and _rests_on_consent(books, row["channels"], consent_days, sent, sent.account.id, sent.at):
         return
@@ -396,6 +420,8 @@ def _before(books: Books, row: Row, sent: Sent) -> Iterator[tuple[Touch, datetim
     """Earlier contacts on the rule's counter, with their instant and outcome as known when the step went out."""
     for touch in books.touches[sent.account.holder_id]:
         if touch.at > sent.at or (touch.at == sent.at and touch.order >= sent.order):
+            continue
+        if touch.carried and row["per"] != "debt":
             continue
         if row["per"] == "debt" and touch.account != sent.account.id:
             continue
@@ -546,6 +572,13 @@ def _unbooked(books: Books, outbox: Path) -> Iterator[Violation]:
     for reference in known - seen:
         yield Violation("UNBOOKED", "", reference, datetime.min.replace(tzinfo=UTC), "a letter nobody booked")
     for reference, step in booked.items():
+        if step.carried_by:
+            carrier = booked.get(step.carried_by)
+            same = carrier is not None and (carrier.at, carrier.number) == (step.at, step.number)
+            if not same or (carrier is not None and step.status == "done" and carrier.status != "done"):
+                assert step.at is not None
+                yield Violation("UNBOOKED", step.account_id, reference, step.at, "told in what did not go out")
+            continue
         if step.channel in ("sms", "letter") and step.status == "done" and reference not in seen:
             assert step.at is not None
             yield Violation("UNBOOKED", step.account_id, reference, step.at, "booked, and nothing went out")

@@ -87,15 +87,22 @@ HEADINGS = [*HEADER.strip().split(","), "email", "time_zone", "holder_id", "sms_
 
 
 def write_portfolio(path: Path, numbers: Sequence[int], rng: Random, homes: Sequence[str]) -> None:
-    """One account after another from every home; every seventh is a second card of the holder before it."""
+    """One account after another from every home; every seventh is a second card of the holder before it.
+
+    Every other of those fell due on the same day as the first.
+    """
     with path.open("w", encoding="utf-8", newline="") as stream:
         rows = csv.DictWriter(stream, HEADINGS)
         rows.writeheader()
+        before = 0
         for number in numbers:
             second = number % 7 == 6
             person = number - 1 if second else number
             home = HOMES[homes[(number - 1 if second else number) % len(homes)]]
             late = rng.choice([0, 0, 0, 1, 5, 20, 31, 50, 75, 100, 1200])
+            if second and number % 2 == 0:
+                late = before  # both cards fell due on one day
+            before = late
             due = BEGINS.date() - timedelta(days=late)
             amount = rng.choice(["45.00", "120.00", "800.00"])
             rows.writerow(

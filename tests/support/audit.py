@@ -50,7 +50,8 @@ def effects_of(books: Books, step: models.Step) -> int:
         case "letter":
             return len(list(outbox.rglob(f"{step.reference}.pdf")))
         case "agency":
-            rows = [row for file in outbox.glob("agency/*/*.csv") for row in csv.DictReader(file.open())]
+            files = [file for file in outbox.glob("agency/*/*.csv") if not file.name.endswith(".recalls.csv")]
+            rows = [row for file in files for row in csv.DictReader(file.open())]
             return sum(row["reference"] == step.reference for row in rows)
         case "legal":
             return len(list(outbox.rglob(f"{step.reference}.zip")))

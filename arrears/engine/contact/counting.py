@@ -97,6 +97,8 @@ def _counted(cap: Cap, proposal: Proposal, facts: Facts) -> Iterator[PastContact
 
 def _same_counter(rule: Cap | Cooldown, proposal: Proposal, contact: PastContact) -> bool:
     """Whether `contact` is on the counter the proposal would be on; what is not known counts."""
+    if contact.carried and (rule.per is not Per.DEBT or not proposal.debt):
+        return False  # the person and the number were reached once, by the contact that carried it
     if rule.per_collector and contact.actor is not None and contact.actor is not proposal.actor:
         return False
     if rule.per is Per.DEBT:

@@ -78,6 +78,7 @@ class PastContact:
     """A contact made or received, or one that is intended: an attempt counts before its outcome is known.
 
     `outcome` is a disposition, or `conversation`; empty while unknown. `actor` None: whoever asks now.
+    `carried`: this debt was told about within a contact about another, which is in the history as well.
     """
 
     channel: ContactChannel
@@ -88,6 +89,7 @@ class PastContact:
     debt: str = ""
     actor: Party | None = None
     location: Location = Location.PERSONAL
+    carried: bool = False
 
     @property
     def spoke(self) -> bool:

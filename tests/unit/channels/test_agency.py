@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arrears.channels import agency
-from arrears.channels.agency import CurrencySum, PlacementFileError, PlacementFolder, PlacementRow
+from arrears.channels.agency import AgencyFolder, CurrencySum, PlacementFileError, PlacementRow
 from arrears.engine.money import Money
 from arrears.rendering.context import Address
 from arrears.rendering.formats import plain
@@ -49,7 +49,7 @@ def rows_of(outbox: Path) -> list[dict[str, str]]:
 
 
 def test_a_file_has_every_column_documented(tmp_path: Path):
-    PlacementFolder(tmp_path).write("northline", DAY, [a_row()])
+    AgencyFolder(tmp_path).write("northline", DAY, [a_row()])
     [row] = rows_of(tmp_path)
     assert row == {
         "placement_id": "P-1",
@@ -76,7 +76,7 @@ def test_a_file_has_every_column_documented(tmp_path: Path):
 
 def test_the_manifest_counts_and_sums_by_currency_and_vouches_for_the_bytes(tmp_path: Path):
     rows = [a_row("P-2"), a_row("P-1", balance=Money(49_995, "USD")), a_row("P-3", balance=Money(1_000, "JPY"))]
-    manifest = PlacementFolder(tmp_path).write("northline", DAY, rows)
+    manifest = AgencyFolder(tmp_path).write("northline", DAY, rows)
     content = (tmp_path / CSV).read_bytes()
     assert manifest.count == 3
     assert manifest.sums == (CurrencySum("JPY", "1000"), CurrencySum("USD", "1700.45"))
@@ -92,7 +92,7 @@ def test_the_manifest_counts_and_sums_by_currency_and_vouches_for_the_bytes(tmp_
 def test_the_sums_are_the_sums_of_the_balance_column(tmp_path_factory: pytest.TempPathFactory, balances: list[Any]):
     outbox = tmp_path_factory.mktemp("outbox")
     rows = [a_row(f"P-{n}", balance=Money(amount, currency)) for n, (currency, amount) in enumerate(balances)]
-    manifest = PlacementFolder(outbox).write("northline", DAY, rows)
+    manifest = AgencyFolder(outbox).write("northline", DAY, rows)
     totals: dict[str, Decimal] = {}
     for row in rows_of(outbox):
         totals[row["currency"]] = totals.get(row["currency"], Decimal(0)) + Decimal(row["balance"])
@@ -102,15 +102,15 @@ def test_the_sums_are_the_sums_of_the_balance_column(tmp_path_factory: pytest.Te
 
 def test_the_same_rows_in_any_order_leave_the_files_as_they_are(tmp_path: Path):
     rows = [a_row("P-1"), a_row("P-2")]
-    first = PlacementFolder(tmp_path).write("northline", DAY, rows)
+    first = AgencyFolder(tmp_path).write("northline", DAY, rows)
     before = [(tmp_path / name).stat().st_ino for name in (CSV, MANIFEST)]
-    assert PlacementFolder(tmp_path).write("northline", DAY, reversed(rows)) == first
+    assert AgencyFolder(tmp_path).write("northline", DAY, reversed(rows)) == first
     assert [(tmp_path / name).stat().st_ino for name in (CSV, MANIFEST)] == before
 
 
 def test_one_more_row_replaces_the_file_as_a_whole(tmp_path: Path):
-    PlacementFolder(tmp_path).write("northline", DAY, [a_row("P-1")])
-    PlacementFolder(tmp_path).write("northline", DAY, [a_row("P-1"), a_row("P-2")])
+    AgencyFolder(tmp_path).write("northline", DAY, [a_row("P-1")])
+    AgencyFolder(tmp_path).write("northline", DAY, [a_row("P-1"), a_row("P-2")])
     assert [row["placement_id"] for row in rows_of(tmp_path)] == ["P-1", "P-2"]
     assert json.loads((tmp_path / MANIFEST).read_text())["count"] == 2
 
@@ -121,7 +121,7 @@ def vouched_for(outbox: Path) -> bool:
 
 
 def test_a_crash_between_file_and_manifest_is_seen_and_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    PlacementFolder(tmp_path).write("northline", DAY, [a_row("P-1")])
+    AgencyFolder(tmp_path).write("northline", DAY, [a_row("P-1")])
     write = agency.files.write_atomically
 
     def only_the_file(path: Path, content: bytes) -> None:
@@ -132,9 +132,9 @@ def test_a_crash_between_file_and_manifest_is_seen_and_mended(tmp_path: Path, mo
     with monkeypatch.context() as broken:
         broken.setattr(agency.files, "write_atomically", only_the_file)
         with pytest.raises(OSError, match="killed"):
-            PlacementFolder(tmp_path).write("northline", DAY, [a_row("P-1"), a_row("P-2")])
+            AgencyFolder(tmp_path).write("northline", DAY, [a_row("P-1"), a_row("P-2")])
     assert not vouched_for(tmp_path)
-    PlacementFolder(tmp_path).write("northline", DAY, [a_row("P-1"), a_row("P-2")])
+    AgencyFolder(tmp_path).write("northline", DAY, [a_row("P-1"), a_row("P-2")])
     assert vouched_for(tmp_path)
     assert len(rows_of(tmp_path)) == 2
 
@@ -159,17 +159,17 @@ def test_a_cell_reads_back_as_it_was_and_no_cell_begins_a_formula(text: str):
 
 @pytest.mark.parametrize("phone", ["+1=cmd", "=1", "+", "+٣"])
 def test_only_a_number_keeps_its_plus(tmp_path: Path, phone: str):
-    PlacementFolder(tmp_path).write("northline", DAY, [a_row(phone=phone)])
+    AgencyFolder(tmp_path).write("northline", DAY, [a_row(phone=phone)])
     assert rows_of(tmp_path)[0]["phone"] == f"'{phone}"
 
 
 def test_a_placement_comes_once_and_an_agency_can_name_a_folder(tmp_path: Path):
     with pytest.raises(PlacementFileError, match="P-1 comes twice in northline 2026-12-23"):
-        PlacementFolder(tmp_path).write("northline", DAY, [a_row("P-1"), a_row("P-1")])
+        AgencyFolder(tmp_path).write("northline", DAY, [a_row("P-1"), a_row("P-1")])
     with pytest.raises(PlacementFileError, match="cannot name a file or folder"):
-        PlacementFolder(tmp_path).write("../etc", DAY, [a_row()])
+        AgencyFolder(tmp_path).write("../etc", DAY, [a_row()])
     with pytest.raises(PlacementFileError, match="placement P-1: placed_at has no zone"):
-        PlacementFolder(tmp_path).write("northline", DAY, [a_row(placed_at="2026-12-23T14:05:00")])
+        AgencyFolder(tmp_path).write("northline", DAY, [a_row(placed_at="2026-12-23T14:05:00")])
     assert list(tmp_path.iterdir()) == []
 
 

@@ -194,6 +194,21 @@ def test_what_is_not_known_to_be_on_another_counter_counts(per: Per, unknown: di
     assert isinstance(judged(WEDNESDAY, rule, a_call(EARLIER), what=replace(TO_CALL, **unknown)), Defer)
 
 
+def test_a_contact_about_two_debts_counts_once_for_the_person_and_once_for_each_debt():
+    told = [a_call(EARLIER, debt="A-2"), a_call(EARLIER, debt="A-1", carried=True)]
+    two = replace(ONE, most=2)
+    assert isinstance(judged(WEDNESDAY, two, *told), Allow)
+    assert isinstance(judged(WEDNESDAY, replace(two, per=Per.NUMBER), *told), Allow)
+    for debt in ("A-1", "A-2"):
+        assert isinstance(judged(WEDNESDAY, replace(ONE, per=Per.DEBT), *told, what=replace(TO_CALL, debt=debt)), Defer)
+    third = replace(TO_CALL, debt="A-3")
+    assert isinstance(judged(WEDNESDAY, replace(ONE, per=Per.DEBT), *told, what=third), Allow)
+    # A proposal that names no debt is about any: the one call counts, once.
+    unnamed = replace(TO_CALL, debt="")
+    assert isinstance(judged(WEDNESDAY, replace(two, per=Per.DEBT), *told, what=unnamed), Allow)
+    assert isinstance(judged(WEDNESDAY, replace(ONE, per=Per.DEBT), *told, what=unnamed), Defer)
+
+
 def test_a_cap_for_each_collector_leaves_the_agency_its_own():
     rule = replace(ONE, per_collector=True)
     assert isinstance(judged(WEDNESDAY, rule, a_call(EARLIER, actor=Party.THIRD)), Allow)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from pypdf import PdfReader
 
 from arrears.engine.money import Money
 from arrears.rendering.catalog import Catalog, Kind
+from arrears.rendering.context import OtherAccount
 from arrears.rendering.environment import typst_literal
 from arrears.rendering.errors import RenderError
 from arrears.rendering.letters import page_count, render_pdf
@@ -25,6 +27,7 @@ from tests.unit.rendering.facts import HOSTILE, a_context, a_hostile_context, a_
 
 LETTERS = sorted(the_catalog().names(Kind.LETTERS))
 LOCALES = ["en-US", "en-GB"]
+DAY = date(2026, 9, 1)
 
 
 def letter(name: str, context=None, **changes) -> bytes:
@@ -61,6 +64,17 @@ def test_every_letter_has_a_payment_slip_with_the_reference(name: str):
     slip = words(letter(name)).split("Returnthisslipwithyourpayment")[1]
     for part in ("Maria Gonzalez", "7K3M9QXZ", "$120.00", "https://pay.example.com"):
         assert squeezed(part) in slip
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_reminder_lists_the_other_cards_it_is_about_and_only_a_reminder_does(locale: str):
+    others = (OtherAccount("1002", Money(4500, "EUR"), date(2026, 10, 13)), OtherAccount("#1", Money(1, "USD"), DAY))
+    listed = words(letter("reminder", a_context(locale=locale, others=others)))
+    day = "October 13, 2026" if locale == "en-US" else "13 October 2026"
+    assert squeezed(f"Account ending in 1002 {day} €45.00") in listed
+    assert squeezed("Account ending in #1") in listed
+    catalog = the_catalog()
+    assert [name for name in LETTERS if catalog.tells_of_others(Kind.LETTERS, name, locale)] == ["reminder"]
 
 
 def test_a_placement_notice_names_the_agency_if_it_is_known():

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import unicodedata
+from datetime import date
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from arrears.engine.money import Money
+from arrears.engine.several import most_told
+from arrears.engine.vocabulary import ChannelName
 from arrears.rendering.catalog import Kind
+from arrears.rendering.context import OtherAccount
 from arrears.rendering.formats import plain
 from tests.unit.rendering.facts import HOSTILE, a_context, a_hostile_context, a_long_context, the_catalog
 
@@ -32,6 +36,29 @@ def test_a_text_fits_one_segment(name: str, locale: str, currency: str):
     extended = sum(2 if c in "^{}\\[~]|€" else 1 for c in text)
     assert set(text) <= _GSM7 | set("^{}\\[~]|€"), "one character outside GSM-7 halves the room"
     assert extended <= 160
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("name", REMINDERS)
+def test_a_text_about_as_many_cards_as_one_may_name_fits_two_segments(name: str, locale: str):
+    most = most_told(ChannelName.SMS)
+    assert most is not None
+    amount = Money(123_450, "USD")
+    others = tuple(OtherAccount(f"{1000 + n}", amount, date(2026, 10, 13 + n)) for n in range(most))
+    context = a_context(locale=locale, amount_due=amount, required=OPT_OUT, others=others)
+    text = the_catalog().text(Kind.SMS, name, context)
+    assert all(f"(card ..{other.ending})" in text for other in others)
+    assert set(text) <= _GSM7
+    assert len(text) <= 2 * 153
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_the_script_names_the_other_cards_where_it_says_why(locale: str):
+    others = (OtherAccount("1002", Money(4500, "EUR"), date(2026, 10, 13)),)
+    script = the_catalog().text(Kind.CALLS, "first-call", a_context(locale=locale, others=others))
+    who, why = script.split("2. WHY WE CALL")
+    assert "1002" not in who
+    assert "The card ending in 1002 is past due as well: €45.00" in why
 
 
 @pytest.mark.parametrize("locale", LOCALES)

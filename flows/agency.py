@@ -1,0 +1,19 @@
+"""Files from agencies and law firms in; the accounts they touch wake."""
+
+from pathlib import Path
+
+from prefect import flow, get_run_logger
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from arrears.operations.take_file import take_event_file
+from arrears.orchestration.at_work import services
+from arrears.orchestration.taking import take_files
+
+
+@flow(name="agency", flow_run_name="agency", retries=0, persist_result=False)
+def agency(path: str = "inbox/agency", dry_run: bool = False) -> State:
+    """Take in what agencies report in `path`, a CSV file of events or a folder of them, once per reference."""
+    logger = get_run_logger()
+    line = take_files(services(), Path(path), take_event_file, what="agency", dry_run=dry_run, logger=logger)
+    return Completed(message=line)
