@@ -20,10 +20,12 @@ from sqlalchemy import text
 from sqlmodel import SQLModel, select
 
 import models
-from arrears.channels.effect import Finding, InDoubt, Intent, Outcome, Refused, Unprovable
+from arrears.channels.effect import Finding, InDoubt, Intent, Outcome, Refused, TryAgain, Unprovable
 from arrears.clock import VirtualClock
 from arrears.engine.contact.facts import ContactChannel
+from arrears.engine.several import Elsewhere
 from arrears.engine.vocabulary import ChannelName, Disposition, StepStatus
+from arrears.ledger.contacts import last_elsewhere
 from arrears.operations import steer
 from arrears.operations.advance import advance
 from arrears.operations.arrange import promise
@@ -324,6 +326,27 @@ def test_who_has_paid_is_not_spoken_of_and_who_has_not_is_called_after_all(famil
     assert task.account_id == "A-3"
 
 
+def test_a_call_nobody_made_lapses_when_the_next_is_made_for_another_card(family: Family, clock: VirtualClock) -> None:
+    services = called(family, {}, {})
+    clock.moment = START + timedelta(days=34, hours=2)
+    assert advance(services, "A-2", who="test").effects == 1
+    [task] = open_tasks(services.ledger)
+    assert (task.account_id, task.attempt, task.script.count("is past due as well")) == ("A-2", 2, 1)
+
+
+@pytest.mark.parametrize("stopped", [settle_up, dispute], ids=["paid", "disputed"])
+def test_a_call_that_must_not_be_made_is_made_about_the_other_cards(
+    family: Family, stopped: Callable[[Services, str], None]
+) -> None:
+    services = called(family, {}, {}, {})
+    stopped(services, "A-1")
+    assert open_tasks(services.ledger) == []
+    assert {step(services, a, "call-1")["status"] for a in ("A-2", "A-3")} == {"planned"}
+    until(services, 32)
+    [task] = open_tasks(services.ledger)
+    assert (task.account_id, task.script.count("is past due as well")) == ("A-2", 1)
+
+
 # Between intent and effect ---------------------------------------------------------------------------------------
 
 
@@ -404,6 +427,21 @@ def with_texts_by(services: Services, *answers: Outcome, finding: Finding | None
     return replace(services, channels={**services.channels, ChannelName.SMS: answering})
 
 
+def test_a_message_that_is_to_be_tried_again_later_is_tried_again_for_all_it_tells(
+    family: Family, clock: VirtualClock
+) -> None:
+    services = with_texts_by(family(MERGE, {}, {}), TryAgain("too many requests", after=timedelta(minutes=1)))
+    clock.moment = DUE
+    assert [advance(services, account, who="test").effects for account in ("A-1", "A-2")] == [0, 0]
+    with services.ledger.write() as session:
+        for case in session.exec(select(models.Case)):
+            assert case.retry_at is not None
+            case.retry_at = None
+    sweep(services, who="test", budget=Budget())
+    assert firsts(services, "A-1", "A-2") == [DUE, DUE]
+    assert len(texts(services)) == 1
+
+
 @pytest.mark.parametrize(
     ("settlement", "second", "sent"),
     [(steer.Settlement.DONE, "done", 0), (steer.Settlement.AGAIN, "done", 1), (steer.Settlement.SKIP, "done", 1)],
@@ -456,6 +494,18 @@ def test_a_call_made_by_hand_about_one_card_spaces_the_others(family: Family) ->
     assert firsts(services, "A-1") == [DUE + A_DAY]
     record_contact(services, "A-1", call, inbound=True, at=at(services), outcome="conversation", who="test")
     assert firsts(services, "A-1", "A-2") == [DUE + A_DAY, DUE]
+
+
+def test_the_last_contact_elsewhere_is_about_another_account_and_of_one_text_the_one_it_was_sent_for(
+    family: Family,
+) -> None:
+    services = family(MERGE, {}, {}, {})
+    until(services, 2)
+    with services.ledger.read() as session:
+        found = [last_elsewhere(session, "H-1", account, since=START) for account in ("A-3", "A-2", "A-1")]
+        assert found == [Elsewhere(DUE, "A-1"), Elsewhere(DUE, "A-1"), Elsewhere(DUE, "A-2")]
+        assert last_elsewhere(session, "H-1", "A-1", since=DUE) is None
+        assert last_elsewhere(session, "H-2", "A-1", since=START) is None
 
 
 @ONE_DATABASE
@@ -538,17 +588,18 @@ def test_oca_credit_control_460_a_text_that_was_refused_for_one_card_is_sent_for
 
 
 @BOTH
+@pytest.mark.parametrize(("broken", "sound"), [("A-1", "A-2"), ("A-2", "A-1")])
 def test_oca_credit_control_460_a_card_that_fails_unforeseen_backs_off_alone(
-    family: Family, clock: VirtualClock, policy: str
+    family: Family, policy: str, broken: str, sound: str
 ) -> None:
     services = family(policy, {}, {})
     with services.ledger.write() as session:
-        case = session.exec(select(models.Case).where(models.Case.account_id == "A-1")).one()
+        case = session.exec(select(models.Case).where(models.Case.account_id == broken)).one()
         case.ladder = "thrown-away"
     until(services, 2)
-    assert show(services, "A-1")["next"]["reason"].startswith("failed: UnknownLadder")
-    assert firsts(services, "A-2") == [DUE]
-    assert "..A-1" not in texts(services)[0]["body"]
+    assert show(services, broken)["next"]["reason"].startswith("failed: UnknownLadder")
+    assert firsts(services, sound) == [DUE]
+    assert f"..{broken}" not in texts(services)[0]["body"]
 
 
 @BOTH
@@ -561,6 +612,21 @@ def test_oca_credit_control_460_a_letter_that_cannot_be_made_for_one_card_is_wri
         "failed",
         "done",
     )
+
+
+@ONE_DATABASE
+def test_oca_credit_control_460_a_template_that_breaks_over_other_cards_is_used_for_each_alone(
+    family: Family, tmp_path: Path
+) -> None:
+    services = family(MERGE, {}, {})
+    shutil.copytree(services.settings.templates, tmp_path / "templates")
+    reminder = tmp_path / "templates" / "letters" / "en-US" / "reminder.typ.j2"
+    reminder.write_text(reminder.read_text().replace("#listing(", "#no-such-thing("))
+    broken = open_services(services.settings.model_copy(update={"templates": tmp_path / "templates"}))
+    until(broken, 47)
+    broken.close()
+    assert [step(services, account, "letter-1")["status"] for account in ("A-1", "A-2")] == ["done", "done"]
+    assert len(letters(services)) == 2
 
 
 @BOTH
