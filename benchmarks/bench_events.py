@@ -28,29 +28,27 @@ NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)
 BATCH = 200
 
 
-def payments(accounts: range, when: str) -> list[tuple[str, Payment, str]]:
+def payments(accounts: range, when: str) -> list[tuple[str, Payment]]:
     """Two payments for each account: all the first ones, then all that clear."""
-    found: list[tuple[str, Payment, str]] = []
+    found: list[tuple[str, Payment]] = []
     for amount in (20_00, 100_00):
         for n in accounts:
             reference = f"{when}-{n}-{amount}"
-            found.append((f"B-{n}", Payment(key=key_of("payments", reference), at=NOW, amount=amount), reference))
+            found.append((f"B-{n}", Payment(key=key_of("payments", reference), at=NOW, amount=amount)))
     return found
 
 
-def measured(services: Services, events: list[tuple[str, Payment, str]], size: int) -> float:
+def measured(services: Services, events: list[tuple[str, Payment]], size: int) -> float:
     """Events a second, `size` to a transaction."""
     started = time.perf_counter()
     for begin in range(0, len(events), size):
         with services.ledger.write() as session:
-            for account_id, event, reference in events[begin : begin + size]:
+            for account_id, event in events[begin : begin + size]:
                 taken = take(
                     services,
                     session,
                     account_id,
                     event,
-                    source="payments",
-                    external_id=reference,
                     received_at=NOW,
                     via="benchmark",
                     who="benchmark",

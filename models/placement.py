@@ -31,13 +31,11 @@ class Placement(SQLModel, table=True):
     at: datetime = instant()
 
 
-class PlacementBatch(SQLModel, table=True):
-    """The file of one agency and day; its row is the lock under which the file is written.
+class AgencyBatch(SQLModel):
+    """A file for one agency and day; its row is the lock under which the file is written.
 
-    `unwritten`: it has placements that the file does not show yet.
+    `unwritten`: it has rows that the file does not show yet.
     """
-
-    __tablename__ = "placement_batches"  # pyright: ignore[reportAssignmentType]
 
     agency: str = Field(primary_key=True)
     day: date = Field(primary_key=True)
@@ -46,3 +44,9 @@ class PlacementBatch(SQLModel, table=True):
     sha256: str = ""
     written_at: datetime | None = instant(default=None)
     unwritten: bool = Field(default=False, index=True)
+
+
+class PlacementBatch(AgencyBatch, table=True):
+    """The placement file of one agency and day."""
+
+    __tablename__ = "placement_batches"  # pyright: ignore[reportAssignmentType]

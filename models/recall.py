@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, Column, Index
 from sqlmodel import Field, SQLModel
 
+from models.placement import AgencyBatch
 from models.types import instant
 
 
@@ -27,18 +28,7 @@ class Recall(SQLModel, table=True):
     at: datetime = instant()
 
 
-class RecallBatch(SQLModel, table=True):
-    """The recall file of one agency and day; its row is the lock under which the file is written.
-
-    `unwritten`: it has recalls that the file does not show yet.
-    """
+class RecallBatch(AgencyBatch, table=True):
+    """The recall file of one agency and day."""
 
     __tablename__ = "recall_batches"  # pyright: ignore[reportAssignmentType]
-
-    agency: str = Field(primary_key=True)
-    day: date = Field(primary_key=True)
-    path: str = ""
-    count: int = 0
-    sha256: str = ""
-    written_at: datetime | None = instant(default=None)
-    unwritten: bool = Field(default=False, index=True)

@@ -77,10 +77,9 @@ def to_event(row: models.LifeEvent) -> LifeEvent:
     return from_json(KINDS[row.kind], stored)
 
 
-def to_row(
-    event: LifeEvent, account_id: str, *, source: str, external_id: str, received_at: datetime, via: str, who: str
-) -> models.LifeEvent:
-    """The row that keeps an event."""
+def to_row(event: LifeEvent, account_id: str, *, received_at: datetime, via: str, who: str) -> models.LifeEvent:
+    """The row that keeps an event, under the register and name that its key is made of."""
+    source, _, external_id = event.key.partition(":")
     data: dict[str, Any] = to_json(event)
     for name in ("key", "at", "seq"):
         del data[name]

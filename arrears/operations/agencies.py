@@ -56,7 +56,7 @@ def report_placement(
     event = PlacementReported(
         key=key_of(REPORTS, reference), at=at, placement=placement, report=str(report), reason=reason
     )
-    posted = post(services, account_id, event, register=REPORTS, reference=reference, source=source, who=who)
+    posted = post(services, account_id, event, source=source, who=who)
     if posted.new and report is PlacementReport.REFUSED:
         _for_a_person(services, account_id, Work.PLACEMENT, f"{placement} refused: {reason}", reference, at)
     return posted
@@ -82,34 +82,16 @@ def remit(
     kept = in_currency(services, account_id, commission, what="commission", signed=True, may_be_zero=True)
     if not 0 <= kept.amount <= paid.amount:
         raise ReportRefused("the commission must lie between zero and what was collected")
-    events: list[tuple[str, LifeEvent]] = [
-        (
-            REMITTANCES,
-            Remitted(
-                key=key_of(REMITTANCES, reference),
-                at=at,
-                placement=placement,
-                gross=paid.amount,
-                commission=kept.amount,
-            ),
+    told: list[LifeEvent] = [
+        Remitted(
+            key=key_of(REMITTANCES, reference), at=at, placement=placement, gross=paid.amount, commission=kept.amount
         ),
-        (PAYMENTS, Payment(key=key_of(PAYMENTS, f"remittance/{reference}"), at=at, amount=paid.amount)),
+        Payment(key=key_of(PAYMENTS, f"remittance/{reference}"), at=at, amount=paid.amount),
     ]
     received_at = max(at, instant(services, None))
     with services.ledger.write() as session:
         results = [
-            take(
-                services,
-                session,
-                account_id,
-                event,
-                source=register,
-                external_id=event.key.partition(":")[2],
-                received_at=received_at,
-                via=source,
-                who=who,
-            )
-            for register, event in events
+            take(services, session, account_id, event, received_at=received_at, via=source, who=who) for event in told
         ]
     return Posted(account_id, reference, results[0].new, results[-1].closed)
 
@@ -158,7 +140,7 @@ def report_referral(
         detail=detail,
         amount=money.amount if money is not None else None,
     )
-    posted = post(services, row.account_id, event, register=COURT, reference=reference, source=source, who=who)
+    posted = post(services, row.account_id, event, source=source, who=who)
     if posted.new and report is ReferralReport.WITHDRAWN:
         _for_a_person(services, row.account_id, Work.REFERRAL, f"{referral} withdrawn: {detail}", reference, at)
     return posted

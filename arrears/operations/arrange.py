@@ -45,7 +45,7 @@ def promise(
     money = in_currency(services, account_id, amount, what="promise")
     _must_be_possible(services, account_id, [due_on], at, "promise", late=late)
     event = Promise(key=key_of(ARRANGEMENTS, reference), at=at, amount=money.amount, due_on=due_on)
-    return post(services, account_id, event, register=ARRANGEMENTS, reference=reference, source=source, who=who)
+    return post(services, account_id, event, source=source, who=who)
 
 
 def plan(
@@ -77,7 +77,7 @@ def plan(
         for day, amount in instalments
     )
     event = Plan(key=key_of(ARRANGEMENTS, reference), at=at, instalments=parts, misses_allowed=misses_allowed)
-    return post(services, account_id, event, register=ARRANGEMENTS, reference=reference, source=source, who=who)
+    return post(services, account_id, event, source=source, who=who)
 
 
 def withdraw(
@@ -102,7 +102,7 @@ def withdraw(
         raise ArrangementRefused(f"arrangement {of!r} of account {account_id} {is_what}; only an open one can end")
     reference = reference or f"{of}/withdrawn"
     event = Withdrawn(key=key_of(ARRANGEMENTS, reference), at=at, of=key_of(ARRANGEMENTS, of))
-    return post(services, account_id, event, register=ARRANGEMENTS, reference=reference, source=source, who=who)
+    return post(services, account_id, event, source=source, who=who)
 
 
 def arrangements_of(services: Services, account_id: str, *, at: datetime) -> tuple[Arrangement, ...]:

@@ -105,7 +105,7 @@ def record_call(
         if promised is not None:
             name = f"{task.key}/{disposition}"
             event = Promise(key=key_of(ARRANGEMENTS, name), at=at, amount=amount, due_on=promised.due_on)
-            _tell(services, session, task.account_id, event, ARRANGEMENTS, name, by=by, at=at)
+            _tell(services, session, task.account_id, event, by=by, at=at)
         return Worked(task, new=True)
 
 
@@ -126,7 +126,7 @@ def _follow(
     if disposition is Disposition.DECEASED and not any(h.kind == HoldKind.DECEASED for h in file.holds):
         reference = f"{task.key}/deceased"
         event = HoldSet(key=key_of(HOLDS, reference), at=at, kind=HoldKind.DECEASED, evidence=f"call {task.key}")
-        _tell(services, session, task.account_id, event, HOLDS, reference, by=by, at=at)
+        _tell(services, session, task.account_id, event, by=by, at=at)
     if disposition is Disposition.CALLBACK_REQUESTED:
         reference = f"{task.key}/yes"
         event = ConsentGiven(
@@ -135,7 +135,7 @@ def _follow(
             channel=ContactChannel.CALL,
             evidence=f"asked on the telephone, {task.key}",
         )
-        _tell(services, session, task.account_id, event, CONSENTS, reference, by=by, at=at)
+        _tell(services, session, task.account_id, event, by=by, at=at)
         open_item(
             session,
             file.account.id,
@@ -162,32 +162,12 @@ def _spoil(
     """The number that was called is no good for an account that the call was about."""
     why = str(task.disposition)
     event = NumberChecked(key=key_of(NUMBERS, reference), at=at, number=task.number, good=False, why=why)
-    _tell(services, session, account_id, event, NUMBERS, reference, by=by, at=at)
+    _tell(services, session, account_id, event, by=by, at=at)
 
 
-def _tell(
-    services: Services,
-    session: Session,
-    account_id: str,
-    event: LifeEvent,
-    register: str,
-    reference: str,
-    *,
-    by: str,
-    at: datetime,
-) -> None:
+def _tell(services: Services, session: Session, account_id: str, event: LifeEvent, *, by: str, at: datetime) -> None:
     """Let the inbox have what the call told, in the call's own transaction."""
-    take(
-        services,
-        session,
-        account_id,
-        event,
-        source=register,
-        external_id=reference,
-        received_at=at,
-        via="call",
-        who=by,
-    )
+    take(services, session, account_id, event, received_at=at, via="call", who=by)
 
 
 def _task(session: Session, account_id: str) -> models.CallTask:

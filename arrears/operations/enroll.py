@@ -168,8 +168,6 @@ def _renew(
         session,
         row.account_id,
         event,
-        source=BILLS,
-        external_id=reference,
         received_at=at,
         via=via,
         who=who,

@@ -50,29 +50,17 @@ def receive(
     account_id: str,
     event: LifeEvent,
     *,
-    source: str,
-    external_id: str,
     received_at: datetime,
     via: str,
     who: str,
 ) -> Taken:
-    """Take `event` in, once by `source` and `external_id`, whenever it comes.
+    """Take `event` in, once by its key, whenever it comes; `via` which door it came, and `who` brought it.
 
     What is owed, which delinquencies there were and what stands still is reckoned anew from all that is
     known, in the order in which it happened. Raises UnknownAccount and EventRefused.
     """
     with services.ledger.write() as session:
-        return take(
-            services,
-            session,
-            account_id,
-            event,
-            source=source,
-            external_id=external_id,
-            received_at=received_at,
-            via=via,
-            who=who,
-        )
+        return take(services, session, account_id, event, received_at=received_at, via=via, who=who)
 
 
 def take(
@@ -81,26 +69,26 @@ def take(
     account_id: str,
     event: LifeEvent,
     *,
-    source: str,
-    external_id: str,
     received_at: datetime,
     via: str,
     who: str,
 ) -> Taken:
     """`receive` inside the caller's transaction."""
-    if not external_id.strip():
+    row = to_row(event, account_id, received_at=received_at, via=via, who=who)
+    if not row.external_id.strip():
         raise EventRefused("an event needs a reference, by which it is known again")
     others = lock_person(session, account_id)
     account = session.get(models.Account, account_id, with_for_update=True, populate_existing=True)
     if account is None:
         raise UnknownAccount(account_id)
     cases = cases_of(session, account)
-    row = to_row(event, account_id, source=source, external_id=external_id, received_at=received_at, via=via, who=who)
     known = session.exec(
-        select(models.LifeEvent).where(models.LifeEvent.source == source, models.LifeEvent.external_id == external_id)
+        select(models.LifeEvent).where(
+            models.LifeEvent.source == row.source, models.LifeEvent.external_id == row.external_id
+        )
     ).first()
     if known is not None and (known.account_id, known.kind, known.data) != (account_id, row.kind, row.data):
-        raise EventRefused(f"reference {external_id!r} was already used for another {known.kind}")
+        raise EventRefused(f"reference {row.external_id!r} was already used for another {known.kind}")
     if known is None:
         session.add(row)
         session.flush()

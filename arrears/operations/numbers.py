@@ -31,4 +31,4 @@ def check_number(
     UnknownAccount and EventRefused.
     """
     event = NumberChecked(key=key_of(NUMBERS, reference), at=at, number=number, good=good, why=why)
-    return post(services, account_id, event, register=NUMBERS, reference=reference, source=source, who=who)
+    return post(services, account_id, event, source=source, who=who)

@@ -54,7 +54,7 @@ def pay(
     if not reference.strip():
         raise PaymentRefused("a payment needs a reference")
     event = Payment(key=key_of(PAYMENTS, reference), at=at, amount=money.amount)
-    return post(services, account_id, event, register=PAYMENTS, reference=reference, source=source, who=who)
+    return post(services, account_id, event, source=source, who=who)
 
 
 def reverse(
@@ -82,7 +82,7 @@ def reverse(
     if paid is not None and paid.account_id != account_id:
         raise PaymentRefused(f"payment {of!r} was made to another account")
     event = Reversal(key=key, at=at, of=of_key, amount=money.amount if money else None)
-    return post(services, account_id, event, register=REVERSALS, reference=reference, source=source, who=who)
+    return post(services, account_id, event, source=source, who=who)
 
 
 def charge(
@@ -99,7 +99,7 @@ def charge(
     """Add a fee or interest, owed at once while the account is behind. Raises as `pay` does."""
     money = in_currency(services, account_id, amount, what="charge")
     event = Charge(key=key_of(CHARGES, reference), at=at, kind=str(kind), amount=money.amount)
-    return post(services, account_id, event, register=CHARGES, reference=reference, source=source, who=who)
+    return post(services, account_id, event, source=source, who=who)
 
 
 def adjust(
@@ -108,7 +108,7 @@ def adjust(
     """Correct what is owed by `amount`: below zero it is less, as if paid. Raises as `pay` does."""
     money = in_currency(services, account_id, amount, what="correction", signed=True)
     event = Adjustment(key=key_of(ADJUSTMENTS, reference), at=at, amount=money.amount)
-    return post(services, account_id, event, register=ADJUSTMENTS, reference=reference, source=source, who=who)
+    return post(services, account_id, event, source=source, who=who)
 
 
 def leftover(
@@ -134,24 +134,20 @@ def leftover(
         raise PaymentRefused(f"account {account_id} has no charges left over to decide about")
     reference = reference or f"{account_id}/{iso(at)}"
     event = Residue(key=key_of(LEFTOVERS, reference), at=at, waive=waive)
-    return post(services, account_id, event, register=LEFTOVERS, reference=reference, source=source, who=who)
+    return post(services, account_id, event, source=source, who=who)
 
 
-def post(
-    services: Services, account_id: str, event: LifeEvent, *, register: str, reference: str, source: str, who: str
-) -> Posted:
+def post(services: Services, account_id: str, event: LifeEvent, *, source: str, who: str) -> Posted:
     """Take the event in as of where the ledger's time stands, or of when it happens if that is later."""
     taken = receive(
         services,
         account_id,
         event,
-        source=register,
-        external_id=reference,
         received_at=max(event.at, instant(services, None)),
         via=source,
         who=who,
     )
-    return Posted(account_id, reference, taken.new, taken.closed)
+    return Posted(account_id, event.key.partition(":")[2], taken.new, taken.closed)
 
 
 def in_currency(

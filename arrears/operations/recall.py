@@ -79,7 +79,7 @@ def recall(
     placed, account_id = placement.placed, file.account.id
     day, reference = at.astimezone(UTC).date(), f"{placed.reference}/{'final' if final else 'pending'}"
     event = Recalled(key=key_of(RECALLS, reference), at=at, placement=placed.reference, final=final, why=why)
-    told = to_row(event, account_id, source=RECALLS, external_id=reference, received_at=at, via="recall", who=who)
+    told = to_row(event, account_id, received_at=at, via="recall", who=who)
     row = RecallRow(placed.reference, account_id, "final" if final else "pending", why.partition(":")[0], iso(at))
     session.add(told)
     file.life.append(event)

@@ -175,7 +175,7 @@ def test_a_payment_that_clears_one_due_while_another_falls_due_calls_the_account
     take_in(services, portfolio())
     until(services, PLACED_ON)
     billed = Billed(key="test:B-1", at=at(services), due_on=date(2026, 11, 20), amount=80_00, balance=1280_50)
-    receive(services, "A-1", billed, source="test", external_id="B-1", received_at=at(services), via="test", who="test")
+    receive(services, "A-1", billed, received_at=at(services), via="test", who="test")
     pay(services, "A-1", "120.00", reference="P-1", at=at(services), source="test", who="test")
     until(services, PLACED_ON + 1)
     assert recalls(services) == [("A-1", "final", "paid")]

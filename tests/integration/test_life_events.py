@@ -289,20 +289,18 @@ def _lives(draw: st.DrawFn) -> list[dict[str, Any]]:
     return events
 
 
-def _event(raw: dict[str, Any], person: str) -> tuple[str, LifeEvent, str]:
+def _event(raw: dict[str, Any], person: str) -> tuple[str, LifeEvent]:
     values = dict(raw)
     shape, reference, card = values.pop("shape"), f"{person}-{values.pop('number')}", values.pop("card")
     if "of" in values:
         values["of"] = f"test:{person}-{values['of']}"
-    return f"{person}-{card}", shape(key=f"test:{reference}", **values), reference
+    return f"{person}-{card}", shape(key=f"test:{reference}", **values)
 
 
 def _tell(services: Services, person: str, raws: list[dict[str, Any]]) -> None:
     for raw in raws:
-        account, event, reference = _event(raw, person)
-        receive(
-            services, account, event, source="test", external_id=reference, received_at=_NOW, via="test", who="test"
-        )
+        account, event = _event(raw, person)
+        receive(services, account, event, received_at=_NOW, via="test", who="test")
 
 
 def _state(services: Services, person: str) -> list[dict[str, Any]]:
