@@ -15,6 +15,7 @@ class Case(SQLModel, table=True):
     `began` is the first due date that was missed; `due_date` the oldest one unpaid, from which days past due count.
 
     `next_due_at` counts in ledger time and is None when only an event or a person can move the case;
+    `recall_at`: when an agency that has the account is to be asked for it, whatever else is next;
     `retry_at` counts in wall time and keeps everybody off until then.
     """
 
@@ -41,6 +42,7 @@ class Case(SQLModel, table=True):
     driver: str
     flow_run_id: str | None = Field(default=None, index=True)
     next_due_at: datetime | None = instant(default=None)
+    recall_at: datetime | None = instant(default=None, index=True)
     next_rung: str | None = None
     next_reason: str = ""
     retry_at: datetime | None = instant(default=None)

@@ -294,8 +294,6 @@ class _Desk:
 
     def _stand(self, until: datetime | None, reason: str, rung: str | None, now: datetime) -> Standstill:
         case = self.file.case
-        if self.recall_at is not None and (until is None or self.recall_at < until):
-            until = self.recall_at
         held = reason.startswith("held:")
         status = case.status
         if status != CaseStatus.HALTED:
@@ -304,10 +302,12 @@ class _Desk:
             if case.status != status:
                 self._log(str(status), now, why=reason)
             case.next_due_at, case.next_rung, case.next_reason, case.status = until, rung, reason, status
+        case.recall_at = self.recall_at
         case.retry_at = None
         case.failures = 0
         self.session.add(case)
-        return Standstill(reason, until=until, rung=rung, zone=self.file.zone)
+        looks_again = min((moment for moment in (until, self.recall_at) if moment is not None), default=None)
+        return Standstill(reason, until=looks_again, rung=rung, zone=self.file.zone)
 
     def _planned(self, rung: Rung, attempt: int, due_at: datetime) -> models.Step:
         step = self.file.step(rung.name, attempt)

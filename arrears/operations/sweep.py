@@ -116,6 +116,8 @@ def due_accounts(services: Services, *, limit: int) -> list[str]:
                 or_(
                     (col(models.Case.driver) != TIMELINE) & (col(models.Case.next_due_at) <= now),
                     (col(models.Case.driver) == TIMELINE) & (col(models.Case.next_due_at) <= now - grace),
+                    # Nobody waits for this to the minute: the sweep calls back for timelines, too.
+                    col(models.Case.recall_at) <= now,
                 ),
                 or_(col(models.Case.retry_at).is_(None), col(models.Case.retry_at) <= wall),
             )
@@ -190,7 +192,13 @@ def _queue(session: Session, until: datetime) -> list[tuple[datetime, str]]:
             models.Step.status == StepStatus.INTENDED, col(models.Step.at) <= until
         )
     ).all()
-    dues = {account_id: due for due, account_id in (*in_flight, *rows) if due is not None}
+    recalls = session.exec(
+        select(models.Case.recall_at, models.Case.account_id).where(col(models.Case.recall_at) <= until)
+    ).all()
+    dues: dict[str, datetime] = {}
+    for due, account_id in (*recalls, *in_flight, *rows):
+        if due is not None:
+            dues[account_id] = min(due, dues.get(account_id, due))
     queue = [(due, account_id) for account_id, due in dues.items()]
     heapq.heapify(queue)
     return queue

@@ -15,6 +15,8 @@ _TEXT = sqlmodel.sql.sqltypes.AutoString()
 
 
 def upgrade() -> None:
+    op.add_column("cases", sa.Column("recall_at", UTCDateTime(), nullable=True))
+    op.create_index("ix_cases_recall_at", "cases", ["recall_at"])
     op.create_table(
         "recalls",
         sa.Column("placement", sa.String(16), sa.ForeignKey("placements.reference"), primary_key=True),
@@ -42,3 +44,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("recall_batches")
     op.drop_table("recalls")
+    op.drop_index("ix_cases_recall_at", "cases")
+    op.drop_column("cases", "recall_at")
