@@ -9,7 +9,7 @@ from fastapi import APIRouter, BackgroundTasks, Depends, HTTPException, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 
-from arrears.desk.commons import Deployment, Refusal, raw_body, rouse
+from arrears.desk.commons import Deployment, Refusal, rouse
 from arrears.intake.events import EventDocument, PaymentDocument
 from arrears.operations.tell import tell
 
@@ -34,8 +34,7 @@ def may_post(services: Deployment, shown: Annotated[HTTPAuthorizationCredentials
         raise HTTPException(401, "the token is missing or wrong", {"WWW-Authenticate": "Bearer"})
 
 
-# The limit on a body is asked first: it keeps what follows from reading more.
-router = APIRouter(tags=["events"], dependencies=[Depends(raw_body), Depends(may_post)])
+router = APIRouter(tags=["events"], dependencies=[Depends(may_post)])
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"model": Taken, "description": "Known already; nothing has changed."},
     400: {"model": Refusal, "description": "The body is no JSON."},

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import SQLAlchemyError
 
 from arrears.desk import api, health, holder, twilio
-from arrears.desk.commons import Refusal
+from arrears.desk.commons import BodyLimit, Refusal
 from arrears.engine.money import MoneyError
 from arrears.intake.events import problems
 from arrears.ledger.cases import UnknownAccount
@@ -50,6 +50,7 @@ def create_app(services: Services) -> FastAPI:
     for broken in (SQLAlchemyError, LedgerError):
         app.add_exception_handler(broken, _unavailable)
     app.middleware("http")(_private)
+    app.add_middleware(BodyLimit)
     return app
 
 

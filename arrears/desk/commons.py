@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import Depends, HTTPException, Request
 from pydantic import BaseModel
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from arrears.operations.services import Services
 from arrears.orchestration.timelines import PrefectUnreachable, wake
@@ -47,14 +48,30 @@ def rouse(services: Services, account_id: str) -> None:
         logger.warning("account %s could not be woken, the sweep will see to it: %s", account_id, error)
 
 
+class BodyLimit:
+    """Answers 413 to a body that is longer than anything sent here needs to be, before it is read to its end."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count what comes in."""
+        read = 0
+
+        async def counted() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > _LONGEST_BODY:
+                raise HTTPException(413, f"longer than {_LONGEST_BODY} bytes")
+            return message
+
+        await self._app(scope, counted if scope["type"] == "http" else receive, send)
+
+
 async def raw_body(request: Request) -> bytes:
-    """The body, if it is no longer than anything sent here needs to be."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LONGEST_BODY:
-            raise HTTPException(413, f"longer than {_LONGEST_BODY} bytes")
-    return body
+    """The body as it came: what is signed is signed before it is parsed."""
+    return await request.body()
 
 
 RawBody = Annotated[bytes, Depends(raw_body)]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, assert_never
 
 import models
+from arrears.clock import iso
 from arrears.engine.money import Money
 from arrears.intake.events import (
     AdjustmentDocument,
@@ -32,8 +34,12 @@ from arrears.intake.events import (
 from arrears.ledger.cases import UnknownAccount
 from arrears.operations import agencies, arrange, calls, consent, hold, numbers, pay, replies
 from arrears.operations.calls import Promised
+from arrears.operations.inbox import EventRefused
 from arrears.operations.pay import ChargeKind, Posted
-from arrears.operations.services import Services
+from arrears.operations.services import Services, instant
+
+# A feed's clock may run ahead of ours; a year that was mistyped must not count today.
+_AHEAD = timedelta(days=1)
 
 
 def tell(services: Services, document: EventDocument, *, source: str, who: str) -> Posted:
@@ -42,6 +48,8 @@ def tell(services: Services, document: EventDocument, *, source: str, who: str) 
     Raises UnknownAccount, MoneyError and EventRefused; then nothing has changed.
     """
     account_id = document.account_id
+    if document.at > instant(services, None) + _AHEAD:
+        raise EventRefused(f"at {iso(document.at)} lies in the future")
     told: dict[str, Any] = {"reference": document.reference, "at": document.at, "source": source, "who": who}
     match document:
         case PaymentDocument():

@@ -73,6 +73,7 @@ def test_who_may_not_post_changes_nothing(services: Services, desk: httpx.Client
         answer = httpx.post(f"{desk.base_url}/events", json=payment, headers=header)
         assert (answer.status_code, answer.json()["detail"]) == (401, "the token is missing or wrong")
     assert desk.post("/events", content=b"x" * 70_000).status_code == 413
+    assert desk.post("/events", content=(b"x" * 1000 for _ in range(70))).status_code == 413, "of no stated length"
     assert dump(services) == before
 
 

@@ -166,6 +166,14 @@ def test_a_release_that_comes_before_its_hold_waits_for_it(worked: Services, tmp
     assert show(worked, "A-1")["holds"] == []
 
 
+def test_what_lies_in_the_future_is_refused(worked: Services, tmp_path: Path) -> None:
+    before = dump(worked)
+    fact = a_fact("payment", "early", GOOD["payment"], at="2062-09-18T15:00:00Z")
+    [row] = take_event_file(worked, a_file(tmp_path, fact), who="test").rejected
+    assert row.reason == "at 2062-09-18T15:00:00Z lies in the future"
+    assert dump(worked) == before
+
+
 def test_a_rehearsal_takes_nothing(worked: Services, tmp_path: Path) -> None:
     before = dump(worked)
     path = a_file(tmp_path, a_fact("payment", "good", GOOD["payment"]), a_fact("payment", "bad", {"amount": "x"}))
