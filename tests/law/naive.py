@@ -168,6 +168,7 @@ class Books:
     payments: dict[str, list[models.LifeEvent]] = field(default_factory=lambda: defaultdict(list))
     approvals: dict[tuple[str, str], datetime] = field(default_factory=dict[tuple[str, str], datetime])
     intended: dict[str, int] = field(default_factory=dict[str, int])
+    recalled: dict[str, datetime] = field(default_factory=dict[str, datetime])
 
     def __post_init__(self) -> None:
         every = self.session.exec
@@ -212,6 +213,11 @@ class Books:
         for payment in every(select(models.LifeEvent).where(models.LifeEvent.kind == "payment")):
             self.payments[payment.account_id].append(payment)
         self.approvals = {(row.case_id, row.rung): row.at for row in every(select(models.Approval))}
+        self.recalled = {row.placement: row.at for row in every(select(models.Recall)) if row.final}
+
+    def back(self, placed: models.Step, at: datetime) -> bool:
+        """Whether the agency has given the account back by then."""
+        return placed.reference in self.recalled and self.recalled[placed.reference] <= at
 
     def _touch(self, touch: Touch) -> None:
         self.touches[self.accounts[touch.account].holder_id].append(touch)
@@ -263,7 +269,7 @@ def _sent(law: Law, books: Books, step: models.Step) -> Sent:
         at=at,
         order=books.intended.get(step.reference, 0),
         channel=CONTACT[step.channel],
-        actor="third_party" if any(o.channel == "agency" for o in earlier) else "first_party",
+        actor="third_party" if any(o.channel == "agency" and not books.back(o, at) for o in earlier) else "first_party",
         purpose=law.purpose(step.rung),
         dpd=dpd,
         accelerated=dpd >= CHARGED_OFF or threatened,
