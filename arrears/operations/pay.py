@@ -132,7 +132,8 @@ def leftover(
         file = read_case_file(session, account_id)
     if not file.books().residue and not reference:
         raise PaymentRefused(f"account {account_id} has no charges left over to decide about")
-    reference = reference or f"{account_id}/{iso(at)}"
+    # Another decision may be made while a virtual clock stands still.
+    reference = reference or f"{account_id}/{iso(at)}/{len(file.life)}"
     event = Residue(key=key_of(LEFTOVERS, reference), at=at, waive=waive)
     return post(services, account_id, event, source=source, who=who)
 

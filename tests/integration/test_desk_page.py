@@ -151,7 +151,7 @@ def test_an_expired_link_a_changed_one_and_one_for_another_purpose_open_nothing(
     assert (expired.status_code, "has expired" in expired.text) == (410, True)
     whole = a_mark(house)
     changed = [
-        whole[:place] + ("A" if whole[place] != "A" else "B") + whole[place + 1 :] for place in range(len(whole))
+        whole[:place] + ("A" if whole[place] != "A" else "B") + whole[place + 1 :] for place in range(0, len(whole), 3)
     ]
     for mark in (*changed, a_mark(house, purpose=Purpose.STATUS), "x", "%00", "é", whole + "=", "a.b.c"):
         for answer in (

@@ -28,7 +28,7 @@ def placed_in_files(services: Services) -> list[str]:
 def test_a_days_placements_are_written_once(
     services: Services, portfolio: Portfolio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take_in(services, portfolio(*(a_row(f"A-{n}", phone=f"+1518555{n:04}") for n in range(30))))
+    take_in(services, portfolio(*(a_row(f"A-{n}", phone=f"+1518555{n:04}") for n in range(10))))
     until(services, 89)
     written: list[Path] = []
     write = agency.files.write_atomically
@@ -39,7 +39,7 @@ def test_a_days_placements_are_written_once(
 
     monkeypatch.setattr(agency.files, "write_atomically", noted)
     until(services, 92)
-    assert sorted(placed_in_files(services)) == sorted(f"A-{n}" for n in range(30))
+    assert sorted(placed_in_files(services)) == sorted(f"A-{n}" for n in range(10))
     of_agency = [path.suffix for path in written if "agency" in path.parts]
     days = len(list(services.settings.outbox.glob("agency/*/*.csv")))
     assert sorted(of_agency) == [".csv"] * days + [".json"] * days
