@@ -89,7 +89,7 @@ def remit(
         posted = agencies.remit(
             services, placement, gross, commission, reference=reference, at=start, source="cli", who=who()
         )
-        _tell(services, posted, f"remittance {reference}")
+        _tell(services, posted, f"remittance {reference}", closes=posted.closed)
 
 
 @agency.command("recall")
@@ -131,8 +131,8 @@ def report_referral(
         _tell(services, posted, f"referral {referral} {report}")
 
 
-def _tell(services: Services, posted: Posted, what: str) -> None:
+def _tell(services: Services, posted: Posted, what: str, *, closes: bool = False) -> None:
     if posted.new:
         nudge(services, posted.account_id)
     said = "recorded" if posted.new else "was recorded before; nothing changed"
-    say(f"{posted.account_id}: {what} {said}{'; case closed' if posted.new and posted.closed else ''}")
+    say(f"{posted.account_id}: {what} {said}{'; case closed' if posted.new and closes else ''}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, Request
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -55,18 +56,27 @@ class BodyLimit:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count what comes in."""
-        read = 0
-
-        async def counted() -> Message:
-            nonlocal read
+        """Read the body, which is short, and hand it on whole."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body, more = b"", True
+        while more:
             message = await receive()
-            read += len(message.get("body", b""))
-            if read > _LONGEST_BODY:
-                raise HTTPException(413, f"longer than {_LONGEST_BODY} bytes")
-            return message
+            if message["type"] != "http.request":
+                return
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > _LONGEST_BODY:
+                refused = JSONResponse({"detail": f"longer than {_LONGEST_BODY} bytes"}, 413)
+                await refused(scope, receive, send)
+                return
+        whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
-        await self._app(scope, counted if scope["type"] == "http" else receive, send)
+        async def again() -> Message:
+            return whole.pop() if whole else await receive()
+
+        await self._app(scope, again, send)
 
 
 async def raw_body(request: Request) -> bytes:

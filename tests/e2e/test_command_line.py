@@ -310,6 +310,37 @@ def test_every_outside_fact_by_hand_and_a_bad_one_of_each(enrolled: Desk) -> Non
     assert "no work item 99" in enrolled.refused("attend", "99", "--by", "C. Ollector", "--answer", "-")
 
 
+def test_what_agencies_and_courts_tell_by_hand_and_a_bad_one_of_each(enrolled: Desk) -> None:
+    enrolled.done("advance", "--until", "2026-11-01")
+    [placed] = enrolled.done("agency", "list", "--json").json
+    placement = placed["placement"]
+    assert (placed["account_id"], placed["status"], placed["remitted"]) == ("A-1", "placed", "0.00")
+    told = enrolled.done("agency", "report", placement, "acknowledged", "--reference", "AG-1").out
+    assert told == f"A-1: placement {placement} acknowledged recorded\n"
+    objects = ("agency", "report", placement, "objected", "--reference", "AG-2")
+    assert "expected one of open_promise, recent_payment" in enrolled.refused(*objects)
+    remits = ("agency", "remit", placement, "50.00", "--reference", "RM-1", "--commission")
+    assert "the commission must lie between" in enrolled.refused(*remits, "60.00")
+    enrolled.done(*remits, "12.50")
+    assert "nothing changed" in enrolled.done(*remits, "12.50").out
+    assert enrolled.show()["balance"]["amount"] == "1150.50"
+
+    enrolled.done("approve", "A-1", "legal-1", "--by", "A. Counsel")
+    enrolled.done("advance", "--until", "2026-12-10")
+    shown = enrolled.show()
+    assert (shown["placements"][0]["status"], shown["placements"][0]["reason"]) == ("recalled", "referred to court")
+    assert "was over already" in enrolled.done("agency", "recall", placement, "--why", "sold").out
+    assert "there is no placement 'X'" in enrolled.refused("agency", "recall", "X", "--why", "sold")
+    referral = shown["referrals"][0]["reference"]
+    filed = ("legal", "report", referral, "suit_filed", "--detail", "26-CV-1", "--reference", "C-1")
+    assert enrolled.done(*filed).out.endswith("suit_filed recorded\n")
+    assert "belongs to a judgment" in enrolled.refused(*filed[:-1], "C-2", "--amount", "5.00")
+    assert (
+        enrolled.show()["referrals"][0] | {"status": "suit_filed", "detail": "26-CV-1"}
+        == enrolled.show()["referrals"][0]
+    )
+
+
 def test_a_file_of_facts_is_taken_once_and_its_bad_rows_are_told(enrolled: Desk) -> None:
     path = enrolled.folder / "events.csv"
     path.write_text(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,6 +20,12 @@ from arrears.operations.services import Services, ledger_clock
 from arrears.operations.show import show
 from tests.integration.stories import Portfolio, at, dump, last, steps, take_in, until
 from tests.support.desk_server import serving
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """What the page shows and asks for turns on no database."""
+    return f"sqlite:///{tmp_path / 'ledger.db'}"
 
 
 @dataclass

@@ -282,6 +282,7 @@ def called(family: Family, *cards: dict[str, str]) -> Services:
     return services
 
 
+@ONE_DATABASE
 def test_one_call_is_made_and_its_outcome_is_everybodys(family: Family) -> None:
     services = called(family, {}, {})
     with pytest.raises(CallRefused, match=r"no open call task; it is told in call-1 of A-1"):
@@ -293,6 +294,7 @@ def test_one_call_is_made_and_its_outcome_is_everybodys(family: Family) -> None:
     assert (task.account_id, task.attempt) == ("A-1", 2)
 
 
+@ONE_DATABASE
 def test_a_promise_for_one_card_is_not_one_for_the_other_but_both_were_spoken_of(family: Family) -> None:
     services = called(family, {}, {})
     promised = Promised("120.00", date(2026, 9, 14))
@@ -304,6 +306,7 @@ def test_a_promise_for_one_card_is_not_one_for_the_other_but_both_were_spoken_of
     assert when(services, "A-2", "letter-1") is not None
 
 
+@ONE_DATABASE
 def test_a_number_found_bad_is_bad_for_every_card_that_names_it(family: Family) -> None:
     services = called(family, {}, {})
     record_call(services, "A-1", Disposition.WRONG_NUMBER, by="C. Ollector", at=at(services))
@@ -312,6 +315,7 @@ def test_a_number_found_bad_is_bad_for_every_card_that_names_it(family: Family) 
     assert [len([s for s in show(services, a)["steps"] if s["rung"] == "call-1"]) for a in ("A-1", "A-2")] == [1, 1]
 
 
+@ONE_DATABASE
 def test_who_has_paid_is_not_spoken_of_and_who_has_not_is_called_after_all(family: Family) -> None:
     services = called(family, {}, {}, {})
     settle_up(services, "A-2")
@@ -326,6 +330,7 @@ def test_who_has_paid_is_not_spoken_of_and_who_has_not_is_called_after_all(famil
     assert task.account_id == "A-3"
 
 
+@ONE_DATABASE
 def test_a_call_nobody_made_lapses_when_the_next_is_made_for_another_card(family: Family, clock: VirtualClock) -> None:
     services = called(family, {}, {})
     clock.moment = START + timedelta(days=34, hours=2)
@@ -335,6 +340,7 @@ def test_a_call_nobody_made_lapses_when_the_next_is_made_for_another_card(family
 
 
 @pytest.mark.parametrize("stopped", [settle_up, dispute], ids=["paid", "disputed"])
+@ONE_DATABASE
 def test_a_call_that_must_not_be_made_is_made_about_the_other_cards(
     family: Family, stopped: Callable[[Services, str], None]
 ) -> None:
@@ -350,6 +356,7 @@ def test_a_call_that_must_not_be_made_is_made_about_the_other_cards(
 # Between intent and effect ---------------------------------------------------------------------------------------
 
 
+@ONE_DATABASE
 def test_a_dispute_of_one_card_that_comes_between_intent_and_effect_takes_it_out_of_the_message(
     family: Family, clock: VirtualClock
 ) -> None:
@@ -366,6 +373,7 @@ def test_a_dispute_of_one_card_that_comes_between_intent_and_effect_takes_it_out
 
 
 @pytest.mark.parametrize("stopped", [settle_up, dispute], ids=["paid", "disputed"])
+@ONE_DATABASE
 def test_when_the_card_that_tells_must_not_the_others_are_told_without_it(
     family: Family, clock: VirtualClock, stopped: Callable[[Services, str], None]
 ) -> None:
@@ -380,6 +388,7 @@ def test_when_the_card_that_tells_must_not_the_others_are_told_without_it(
     assert firsts(services, "A-1", "A-2", "A-3") == [None, DUE, DUE]
 
 
+@ONE_DATABASE
 def test_while_the_message_is_being_sent_the_cards_told_in_it_wait_for_it(family: Family, clock: VirtualClock) -> None:
     services = family(MERGE, {}, {})
     move = intend(services, clock)
@@ -427,6 +436,7 @@ def with_texts_by(services: Services, *answers: Outcome, finding: Finding | None
     return replace(services, channels={**services.channels, ChannelName.SMS: answering})
 
 
+@ONE_DATABASE
 def test_a_message_that_is_to_be_tried_again_later_is_tried_again_for_all_it_tells(
     family: Family, clock: VirtualClock
 ) -> None:
@@ -446,6 +456,7 @@ def test_a_message_that_is_to_be_tried_again_later_is_tried_again_for_all_it_tel
     ("settlement", "second", "sent"),
     [(steer.Settlement.DONE, "done", 0), (steer.Settlement.AGAIN, "done", 1), (steer.Settlement.SKIP, "done", 1)],
 )
+@ONE_DATABASE
 def test_a_message_nobody_can_prove_is_settled_by_one_word_for_all_it_told(
     family: Family, clock: VirtualClock, settlement: steer.Settlement, second: str, sent: int
 ) -> None:
@@ -465,6 +476,7 @@ def test_a_message_nobody_can_prove_is_settled_by_one_word_for_all_it_told(
 # Spaced -------------------------------------------------------------------------------------------------------
 
 
+@ONE_DATABASE
 def test_three_cards_due_on_one_day_have_a_day_each_and_say_whom_they_wait_for(family: Family) -> None:
     services = family(SPACE, {}, {}, {})
     until(services, 1.2)
@@ -496,6 +508,7 @@ def test_a_call_made_by_hand_about_one_card_spaces_the_others(family: Family) ->
     assert firsts(services, "A-1", "A-2") == [DUE + A_DAY, DUE]
 
 
+@ONE_DATABASE
 def test_the_last_contact_elsewhere_is_about_another_account_and_of_one_text_the_one_it_was_sent_for(
     family: Family,
 ) -> None:
@@ -516,6 +529,7 @@ def test_cards_on_an_older_version_go_each_their_own_way(family: Family) -> None
     assert len(texts(services)) == 3
 
 
+@ONE_DATABASE
 def test_an_account_nobody_advances_is_passed_after_an_hour(family: Family, clock: VirtualClock) -> None:
     services = family(SPACE, {"due_date": "2026-07-31"}, {"due_date": "2026-07-30"})
     clock.moment = DUE
