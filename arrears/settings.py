@@ -34,6 +34,10 @@ class Settings(BaseSettings):
     twilio_auth_token: str = Field(default="", validation_alias="TWILIO_AUTH_TOKEN")
     twilio_from: str = Field(default="", validation_alias="TWILIO_FROM")
     twilio_base_url: str = ""
+    caller_id: str = ""
+    """The number that holders see when a collector calls; default: TWILIO_FROM."""
+    record_calls: bool = False
+    """Record calls put through, where policies/floor.yaml says that one party's consent is enough."""
 
     public_base_url: str = Field(default="", validation_alias="PUBLIC_BASE_URL")
     """Where `arrears serve` is reached from outside, such as https://pay.example.com; what Twilio signs."""

@@ -11,6 +11,7 @@ class CallTask(SQLModel, table=True):
     """`key` is the step's: one task per attempt. `status`: open, done, lapsed (replaced) or cancelled.
 
     `best_from` and `best_to` are local hours (`10:00`) in `zone`; a higher `priority` comes first.
+    `dealt_to`: the collector in whose day list it stands.
     `reference`: the name its outcome is known by elsewhere, once.
     """
 
@@ -28,6 +29,7 @@ class CallTask(SQLModel, table=True):
     priority: int = Field(index=True)
     status: str = Field(default="open", index=True)
     disposition: str | None = None
+    dealt_to: str = ""
     worked_by: str = ""
     note: str = ""
     reference: str | None = Field(default=None, max_length=128, unique=True)

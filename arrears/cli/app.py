@@ -9,7 +9,7 @@ import sys
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from arrears.cli import accounts, agency, contacts, drive, ladders, money, people, rules, serve
+from arrears.cli import accounts, agency, calls, contacts, drive, ladders, money, people, rules, serve
 from arrears.cli.output import note
 from arrears.clock import ClockError
 from arrears.engine.money import MoneyError
@@ -65,7 +65,7 @@ app = typer.Typer(
 for group in (accounts, drive, money, people, contacts, rules, serve):
     group.add_to(app)
 app.add_typer(ladders.app, name="ladder")
-app.add_typer(people.calls, name="calls")
+app.add_typer(calls.app, name="calls")
 app.add_typer(rules.rules, name="rules")
 app.add_typer(agency.agency, name="agency")
 app.add_typer(agency.legal, name="legal")

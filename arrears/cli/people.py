@@ -1,4 +1,4 @@
-"""What people decide and report: holds, approvals, calls, settlements."""
+"""What people decide and report: holds, approvals, settlements."""
 
 from __future__ import annotations
 
@@ -11,18 +11,14 @@ from arrears.cli.accounts import At, Json
 from arrears.cli.output import note, print_json, print_table, say
 from arrears.cli.session import a_day, nudge, opened, when, who
 from arrears.clock import iso
-from arrears.engine.vocabulary import Disposition
 from arrears.intake.events import E164
-from arrears.operations import calls as call_operations
 from arrears.operations import hold as hold_operations
 from arrears.operations import steer, work
-from arrears.operations.call_queue import open_tasks
 from arrears.operations.numbers import check_number
 from arrears.operations.review import waiting_for_people
 from arrears.operations.services import instant
 
 Account = Annotated[str, typer.Argument(metavar="ACCOUNT")]
-calls = typer.Typer(help="The call queue.", no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -180,60 +176,3 @@ def number(
         if posted.new:
             nudge(services, account)
     say(f"{account}: number {'recorded' if posted.new else 'was recorded before; nothing changed'}")
-
-
-@calls.command("list")
-def list_calls(
-    limit: Annotated[int, typer.Option()] = 50,
-    json: Json = False,
-) -> None:
-    """Open call tasks, most pressing first."""
-    with opened(live=False) as services:
-        tasks = open_tasks(services.ledger, limit=limit)
-    if json:
-        print_json(
-            [
-                task.model_dump(mode="json", include={"key", "account_id", "number", "zone", "priority", "script"})
-                | {"best": f"{task.best_from}-{task.best_to}"}
-                for task in tasks
-            ]
-        )
-        return
-    print_table(
-        "call list",
-        ["account", "number", "best local hours", "priority", "task"],
-        [(t.account_id, t.number, f"{t.best_from}-{t.best_to} {t.zone}", t.priority, t.key) for t in tasks],
-    )
-
-
-@calls.command("outcome")
-def call_outcome(
-    account: Account,
-    disposition: Annotated[Disposition, typer.Argument()],
-    by: Annotated[str, typer.Option("--by", metavar="NAME")],
-    text: Annotated[str, typer.Option("--note")] = "",
-    amount: Annotated[str | None, typer.Option("--amount", help="What was promised.")] = None,
-    on: Annotated[str | None, typer.Option("--on", metavar="DATE", help="By when it was promised.")] = None,
-    call_back: Annotated[
-        str | None, typer.Option("--call-back-at", metavar="WHEN", help="When they asked for.")
-    ] = None,
-    at: At = None,
-) -> None:
-    """Record what came of the account's open call task."""
-    moment, later = when(at), when(call_back)
-    if (amount is None) != (on is None):
-        raise typer.BadParameter("--amount and --on belong together")
-    promised = call_operations.Promised(amount, a_day(on)) if amount is not None and on is not None else None
-    with opened(live=False) as services:
-        call_operations.record_call(
-            services,
-            account,
-            disposition,
-            by=by,
-            note=text,
-            promised=promised,
-            call_back_at=later,
-            at=instant(services, moment),
-        )
-        nudge(services, account)
-    say(f"{account}: {disposition}")

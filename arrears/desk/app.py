@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from arrears.desk import api, health, holder, twilio
+from arrears.desk import api, floor, health, holder, twilio, voice
 from arrears.desk.commons import BodyLimit, Refusal
 from arrears.engine.money import MoneyError
 from arrears.intake.events import problems
@@ -38,7 +38,9 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.include_router(health.router)
     app.include_router(api.router)
+    app.include_router(floor.router)
     app.include_router(twilio.router)
+    app.include_router(voice.router)
     app.include_router(holder.router)
     app.add_exception_handler(RequestValidationError, _malformed)
     for error, status in (

@@ -21,17 +21,17 @@ from arrears.operations.links import LinkRefused, Purpose, read_mark
 from arrears.operations.provider import Replayed
 
 _NO_REPLY: Final = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
-_SID: Final = re.compile(r"[A-Z]{2}[0-9a-f]{32}")
+SID: Final = re.compile(r"[A-Z]{2}[0-9a-f]{32}")
 # What a database cannot keep: PostgreSQL takes no NUL, and half a surrogate pair is no text.
 _UNKEEPABLE: Final = re.compile("[\x00\ud800-\udfff]")
-_REFUSED: Final[dict[int | str, dict[str, Any]]] = {
+REFUSED: Final[dict[int | str, dict[str, Any]]] = {
     400: {"description": "Signed, and yet no request of the kind."},
     403: {"description": "Not signed by Twilio for this address, or its mark has expired."},
     409: {"description": "This very request was handled before."},
     413: {"description": "The body is too long."},
     503: {"description": "The ledger does not answer, or no token of Twilio's is set."},
 }
-router = APIRouter(prefix="/twilio", tags=["twilio"], responses=_REFUSED)
+router = APIRouter(prefix="/twilio", tags=["twilio"], responses=REFUSED)
 
 
 async def signed_fields(
@@ -67,12 +67,12 @@ Fields = Annotated[dict[str, str], Depends(signed_fields)]
 async def message(services: Deployment, fields: Fields, later: BackgroundTasks) -> Response:
     """A text that a holder sent. STOP and its cousins take effect before this is answered."""
     sid, number = fields.get("MessageSid", ""), fields.get("From", "")
-    if not _SID.fullmatch(sid) or not number:
+    if not SID.fullmatch(sid) or not number:
         raise HTTPException(400, "no MessageSid, or no From")
     text = fields.get("Body", "")
 
     def handle() -> str | None:
-        digest = _kept(services, "/twilio/messages", fields)
+        digest = kept(services, "/twilio/messages", fields)
         heard = provider.hear(services, sid=sid, number=number, text=text)
         provider.handled(services, digest)
         return heard[0] if heard is not None and heard[1].new else None
@@ -92,11 +92,11 @@ async def status(services: Deployment, fields: Fields, mark: Annotated[str, Path
         raise HTTPException(403, str(error)) from None
     sid = fields.get("MessageSid", "") or fields.get("CallSid", "")
     word = fields.get("MessageStatus", "") or fields.get("CallStatus", "")
-    if not _SID.fullmatch(sid):
+    if not SID.fullmatch(sid):
         raise HTTPException(400, "no MessageSid or CallSid")
 
     def handle() -> None:
-        digest = _kept(services, f"/twilio/status/{reference}", fields)
+        digest = kept(services, f"/twilio/status/{reference}", fields)
         report(services, reference, sid=sid, status=word, error_code=fields.get("ErrorCode", "")[:16])
         provider.handled(services, digest)
 
@@ -104,7 +104,8 @@ async def status(services: Deployment, fields: Fields, mark: Annotated[str, Path
     return Response(status_code=204)
 
 
-def _kept(services: Deployment, path: str, fields: dict[str, str]) -> str:
+def kept(services: Deployment, path: str, fields: dict[str, str]) -> str:
+    """Keep the request as it came; 409 for one that was handled before."""
     try:
         return provider.keep(services, path, fields)
     except Replayed:

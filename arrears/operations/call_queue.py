@@ -56,19 +56,6 @@ class LedgerCallQueue:
             return session.get(models.CallTask, key) is not None
 
 
-def open_tasks(ledger: Ledger, *, limit: int = 100) -> list[models.CallTask]:
-    """What there is to call, most pressing first."""
-    with ledger.read() as session:
-        return list(
-            session.exec(
-                select(models.CallTask)
-                .where(models.CallTask.status == "open")
-                .order_by(col(models.CallTask.priority).desc(), col(models.CallTask.created_at))
-                .limit(limit)
-            ).all()
-        )
-
-
 def cancel_open_tasks(
     session: Session, account_id: str, *, who: str, at: datetime, wall: datetime
 ) -> Sequence[models.CallTask]:

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from sqlmodel import Session, col, select
 
 import models
+from arrears.clock import iso
 from arrears.engine.contact.facts import ContactChannel
 from arrears.engine.life.events import ConsentGiven, HoldSet, LifeEvent, NumberChecked, Promise
 from arrears.engine.money import Money
@@ -16,6 +17,7 @@ from arrears.ledger.cases import CaseFile, lock_person, read_case_file
 from arrears.ledger.events import log_event
 from arrears.ledger.life import key_of
 from arrears.operations.arrange import ARRANGEMENTS, must_be_possible
+from arrears.operations.call_claims import claim_on, end_claim
 from arrears.operations.consent import CONSENTS
 from arrears.operations.hold import HOLDS
 from arrears.operations.inbox import EventRefused, take
@@ -64,6 +66,8 @@ def record_call(
 
     What was told about other accounts in the same call has the same outcome.
 
+    Nobody records an outcome about a person whom another collector has claimed; a claim of `by` ends.
+
     Or of one taken out of the queue while it was being worked: what was said was said. A wrong number or one
     out of service is not used again; a death holds all the person's accounts; who asks to be called back
     has consented to calls, and is to be called by a person (at `call_back_at`); a promise pauses the ladder. Known
@@ -82,6 +86,7 @@ def record_call(
                 raise CallRefused(f"reference {reference!r} was already used for another call")
             return Worked(known, new=False)
         task = _task(session, account_id)
+        _end_claim(session, file.account.holder_id, task, by=by, at=at)
         if promised is not None:
             must_be_possible(services, file, [promised.due_on], at, "promise")
         task.status, task.disposition, task.worked_by = "done", disposition, by
@@ -107,6 +112,28 @@ def record_call(
             event = Promise(key=key_of(ARRANGEMENTS, name), at=at, amount=amount, due_on=promised.due_on)
             _tell(services, session, task.account_id, event, by=by, at=at)
         return Worked(task, new=True)
+
+
+def must_be_noted(services: Services, disposition: Disposition, note: str) -> None:
+    """CallRefused for an outcome that is worth nothing without the words that were said.
+
+    Asked of collectors at the faces; a fact from a feed is not lost for want of a note.
+    """
+    if disposition in services.floor.note_needed and not note.strip():
+        raise CallRefused(f"the outcome {disposition} needs a note (--note): what was said, as it was said")
+
+
+def _end_claim(session: Session, holder_id: str, task: models.CallTask, *, by: str, at: datetime) -> None:
+    """The collector is done with the person. CallRefused while another has them."""
+    held = claim_on(session, holder_id)
+    if held is None:
+        return
+    if held.collector != " ".join(by.split()):
+        if held.until > at:
+            raise CallRefused(f"{held.collector} is calling this person until {iso(held.until)}")
+        return
+    if held.task == task.key:
+        end_claim(session, held, "outcome", at=at)
 
 
 def _follow(

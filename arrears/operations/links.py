@@ -13,6 +13,8 @@ from arrears.settings import Settings
 
 # How long Twilio may report on a text: its validity is at most ten hours, a carrier's receipt may take three days.
 _REPORTS_FOR: Final = timedelta(days=4)
+# Twilio ends a call by itself after four hours.
+_CALLS_LAST: Final = timedelta(hours=5)
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -21,6 +23,7 @@ class Purpose(StrEnum):
 
     HOLDER = "holder's page"
     STATUS = "status callback"
+    VOICE = "voice instructions"
 
 
 class LinkRefused(Exception):
@@ -45,6 +48,12 @@ def status_link(settings: Settings, reference: str, *, wall: datetime) -> str | 
         return None
     mark = make_mark(settings, Purpose.STATUS, reference, expires=wall + _REPORTS_FOR)
     return f"{settings.public_base_url.rstrip('/')}/twilio/status/{mark}"
+
+
+def voice_link(settings: Settings, reference: str, what: str, *, wall: datetime) -> str:
+    """Where Twilio asks what to do with the dial of this reference (`what` has happened to it)."""
+    mark = make_mark(settings, Purpose.VOICE, reference, expires=wall + _CALLS_LAST)
+    return f"{settings.public_base_url.rstrip('/')}/twilio/voice/{mark}/{what}"
 
 
 def make_mark(settings: Settings, purpose: Purpose, reference: str, *, expires: datetime) -> str:

@@ -26,6 +26,7 @@ from arrears.operations.call_queue import LedgerCallQueue
 from arrears.operations.links import status_link
 from arrears.operations.place import AgencyChannel
 from arrears.policies.contact_rules import load_rulebook
+from arrears.policies.floor import Floor, load_floor
 from arrears.policies.ladders import LadderShelf, load_ladders
 from arrears.policies.limitation import Limitation, load_limitation
 from arrears.rendering.catalog import Catalog, Kind
@@ -45,6 +46,7 @@ class Services:
     ladders: LadderShelf
     rulebook: Rulebook
     limitation: Limitation
+    floor: Floor
     catalog: Catalog
     channels: Mapping[ChannelName, Channel]
     letters: LetterChannel
@@ -93,6 +95,7 @@ def open_services(settings: Settings, *, live: bool = True) -> Services:
     ladders = load_ladders(settings.policies / "ladders")
     rulebook = load_rulebook(settings.policies / "contact-rules")
     limitation = load_limitation(settings.policies / "limitation.yaml")
+    floor = load_floor(settings.policies / "floor.yaml")
     catalog = Catalog(settings.templates)
     for ladder in ladders.versions.values():
         for rung in ladder.rungs:
@@ -124,6 +127,7 @@ def open_services(settings: Settings, *, live: bool = True) -> Services:
         ladders=ladders,
         rulebook=rulebook,
         limitation=limitation,
+        floor=floor,
         catalog=catalog,
         channels={
             ChannelName.SMS: sms,

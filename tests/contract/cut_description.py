@@ -3,7 +3,7 @@
     npm pack @twilio/cli-core && tar xzf twilio-cli-core-*.tgz
     python -m tests.contract.cut_description package/src/services/twilio-api/twilio_api_v2010.json
 
-writes `twilio_messages.openapi.json` next to this script: three operations, the schemas and the security
+writes `twilio_messages.openapi.json` next to this script: six operations, the schemas and the security
 scheme they refer to, word for word but without their examples. Where it came from, its version, license
 and digest are written into it as `x-cut-from`, and the package's license goes next to it.
 """
@@ -19,6 +19,8 @@ from typing import Any
 OPERATIONS = {
     "/2010-04-01/Accounts/{AccountSid}/Messages.json": ("get", "post"),
     "/2010-04-01/Accounts/{AccountSid}/Messages/{Sid}.json": ("get",),
+    "/2010-04-01/Accounts/{AccountSid}/Calls.json": ("get", "post"),
+    "/2010-04-01/Accounts/{AccountSid}/Calls/{Sid}.json": ("get",),
 }
 CUT = Path(__file__).with_name("twilio_messages.openapi.json")
 

@@ -1,4 +1,4 @@
-"""Twilio's own description of its Messages API, and whether an exchange over HTTP keeps to it."""
+"""Twilio's own description of its Messages and Calls, and whether an exchange over HTTP keeps to it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from openapi_core.testing import MockRequest, MockResponse
 from tests.contract.cut_description import CUT
 from tests.support.twilio_stand_in import Exchange
 
-MESSAGE = "api.v2010.account.message"
+RESOURCES = ("api.v2010.account.message", "api.v2010.account.call")
 ERROR = {"code": int, "message": str, "more_info": str, "status": int}
 
 
@@ -49,7 +49,8 @@ def check(exchange: Exchange) -> None:
 
 def _refuse_unknown_fields(exchange: Exchange) -> None:
     # openapi-core picks the described fields out of a form or query and never looks at others.
-    path = _messages_path(_description()) if exchange.path.endswith("/Messages.json") else {}
+    kept = re.search(r"/(Messages|Calls)\.json$", exchange.path)
+    path = _path(_description(), kept[1]) if kept else {}
     if exchange.method == "POST":
         form = path["post"]["requestBody"]["content"]["application/x-www-form-urlencoded"]["schema"]
         sent, known = exchange.body.decode(), set(form["properties"])
@@ -70,8 +71,11 @@ def strict_api() -> OpenAPI:
       given one. `nullable` needs nothing, as openapi-core applies OpenAPI 3.0's meaning of it.
     """
     description = _description()
-    page = _messages_path(description)["get"]["responses"]["200"]["content"]["application/json"]["schema"]
-    for answer in (description["components"]["schemas"][MESSAGE], page):
+    pages = [
+        _path(description, kept)["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+        for kept in ("Messages", "Calls")
+    ]
+    for answer in (*(description["components"]["schemas"][name] for name in RESOURCES), *pages):
         answer |= {"required": list(answer["properties"]), "additionalProperties": False}
     formats = {"date-time-rfc-2822": _is_rfc_2822, "phone-number": _is_phone_number}
     return OpenAPI.from_dict(description, config=Config(extra_format_validators=formats))
@@ -81,8 +85,8 @@ def _description() -> dict[str, Any]:
     return json.loads(CUT.read_text(encoding="utf-8"))
 
 
-def _messages_path(description: dict[str, Any]) -> dict[str, Any]:
-    return description["paths"]["/2010-04-01/Accounts/{AccountSid}/Messages.json"]
+def _path(description: dict[str, Any], kept: str) -> dict[str, Any]:
+    return description["paths"][f"/2010-04-01/Accounts/{{AccountSid}}/{kept}.json"]
 
 
 def _is_rfc_2822(value: Any) -> bool:

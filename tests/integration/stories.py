@@ -9,7 +9,9 @@ from typing import Any
 
 from sqlmodel import SQLModel
 
+import models
 from arrears.operations.brakes import Budget
+from arrears.operations.day_list import day_list
 from arrears.operations.enroll import Enrolment, enroll
 from arrears.operations.services import Services
 from arrears.operations.show import show
@@ -34,6 +36,11 @@ def steps(services: Services, account_id: str = "A-1") -> list[tuple[str, str]]:
 
 def last(services: Services, rung: str) -> dict[str, Any]:
     return [step for step in show(services, "A-1")["steps"] if step["rung"] == rung][-1]
+
+
+def open_tasks(services: Services) -> list[models.CallTask]:
+    """What collectors have to call, the most pressing first."""
+    return [one.task for one in day_list(services, now=at(services))]
 
 
 def at(services: Services) -> datetime:

@@ -26,7 +26,6 @@ from arrears.engine.vocabulary import ChannelName, Disposition, StepStatus
 from arrears.operations import consent as consents
 from arrears.operations import steer
 from arrears.operations.brakes import Budget
-from arrears.operations.call_queue import open_tasks
 from arrears.operations.calls import record_call
 from arrears.operations.evidence import write_evidence
 from arrears.operations.explain import NothingToExplain, explain
@@ -40,7 +39,7 @@ from arrears.operations.show import show
 from arrears.rendering.errors import TemplateError
 from arrears.settings import ROOT, Settings
 from tests.conftest import START
-from tests.integration.stories import at, last, steps, take_in, until
+from tests.integration.stories import at, last, open_tasks, steps, take_in, until
 
 Enrol = Callable[..., Services]
 
@@ -328,10 +327,10 @@ def test_a_hold_that_comes_between_intent_and_effect_on_another_account_stops_th
 def test_a_hold_takes_the_call_out_of_the_queue_and_the_attempt_off_the_count(enrol: Enrol) -> None:
     services = enrol(*2 * [("US", {"holder_id": "H-1"})])
     until(services, 31)
-    queued = [task.account_id for task in open_tasks(services.ledger)]
+    queued = [task.account_id for task in open_tasks(services)]
     assert queued
     hold(services, "A-1", "DECEASED", at=at(services), until=None, channel=None, who="test")
-    assert open_tasks(services.ledger) == []
+    assert open_tasks(services) == []
     for account in queued:
         step = next(step for step in show(services, account)["steps"] if step["rung"] == "call-1")
         assert (step["status"], step["reason"]) == ("skipped", "withdrawn before anybody called: DECEASED")
@@ -346,9 +345,9 @@ def test_an_opt_out_from_texts_leaves_the_calls_in_the_queue(enrol: Enrol) -> No
     services = enrol(("US", {}))
     until(services, 31)
     received(services, "STOP")
-    assert len(open_tasks(services.ledger)) == 1
+    assert len(open_tasks(services)) == 1
     consents.revoke(services, "A-1", [ContactChannel.CALL], at=at(services), how="by telephone", who="test")
-    assert open_tasks(services.ledger) == []
+    assert open_tasks(services) == []
 
 
 def test_a_hold_known_late_is_set_as_of_when_it_began_and_says_what_it_would_have_stopped(enrol: Enrol) -> None:

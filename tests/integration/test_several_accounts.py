@@ -30,7 +30,6 @@ from arrears.operations import steer
 from arrears.operations.advance import advance
 from arrears.operations.arrange import promise
 from arrears.operations.brakes import Budget
-from arrears.operations.call_queue import open_tasks
 from arrears.operations.calls import CallRefused, Promised, record_call
 from arrears.operations.consent import record_contact
 from arrears.operations.evidence import write_evidence
@@ -49,7 +48,7 @@ from arrears.operations.sweep import sweep
 from arrears.settings import Settings
 from tests.builders import POLICIES
 from tests.conftest import HEADER, START, a_row, make_postgres_database
-from tests.integration.stories import at, take_in, until
+from tests.integration.stories import at, open_tasks, take_in, until
 
 # The first text is due at 10:00 in Albany on the day after the due date.
 DUE = START + timedelta(days=1, hours=2)
@@ -276,7 +275,7 @@ def test_a_letter_that_threatens_suit_and_the_notice_of_placement_are_written_ab
 def called(family: Family, *cards: dict[str, str]) -> Services:
     services = family(MERGE, *cards)
     until(services, 31)
-    [task] = open_tasks(services.ledger)
+    [task] = open_tasks(services)
     assert task.account_id == "A-1"
     assert task.script.count("is past due as well") == len(cards) - 1
     return services
@@ -290,7 +289,7 @@ def test_one_call_is_made_and_its_outcome_is_everybodys(family: Family) -> None:
     record_call(services, "A-1", Disposition.NO_ANSWER, by="C. Ollector", at=at(services))
     assert [step(services, account, "call-1")["disposition"] for account in ("A-1", "A-2")] == ["no_answer"] * 2
     until(services, 36)
-    [task] = open_tasks(services.ledger)
+    [task] = open_tasks(services)
     assert (task.account_id, task.attempt) == ("A-1", 2)
 
 
@@ -311,7 +310,7 @@ def test_a_number_found_bad_is_bad_for_every_card_that_names_it(family: Family) 
     services = called(family, {}, {})
     record_call(services, "A-1", Disposition.WRONG_NUMBER, by="C. Ollector", at=at(services))
     until(services, 44)
-    assert open_tasks(services.ledger) == []
+    assert open_tasks(services) == []
     assert [len([s for s in show(services, a)["steps"] if s["rung"] == "call-1"]) for a in ("A-1", "A-2")] == [1, 1]
 
 
@@ -319,14 +318,14 @@ def test_a_number_found_bad_is_bad_for_every_card_that_names_it(family: Family) 
 def test_who_has_paid_is_not_spoken_of_and_who_has_not_is_called_after_all(family: Family) -> None:
     services = called(family, {}, {}, {})
     settle_up(services, "A-2")
-    [task] = open_tasks(services.ledger)
+    [task] = open_tasks(services)
     assert "past due as well" not in task.script
     assert step(services, "A-2", "call-1")["status"] == "skipped"
     assert step(services, "A-3", "call-1")["status"] == "planned"
     settle_up(services, "A-1")
-    assert open_tasks(services.ledger) == []
+    assert open_tasks(services) == []
     until(services, 33)
-    [task] = open_tasks(services.ledger)
+    [task] = open_tasks(services)
     assert task.account_id == "A-3"
 
 
@@ -335,7 +334,7 @@ def test_a_call_nobody_made_lapses_when_the_next_is_made_for_another_card(family
     services = called(family, {}, {})
     clock.moment = START + timedelta(days=34, hours=2)
     assert advance(services, "A-2", who="test").effects == 1
-    [task] = open_tasks(services.ledger)
+    [task] = open_tasks(services)
     assert (task.account_id, task.attempt, task.script.count("is past due as well")) == ("A-2", 2, 1)
 
 
@@ -346,10 +345,10 @@ def test_a_call_that_must_not_be_made_is_made_about_the_other_cards(
 ) -> None:
     services = called(family, {}, {}, {})
     stopped(services, "A-1")
-    assert open_tasks(services.ledger) == []
+    assert open_tasks(services) == []
     assert {step(services, a, "call-1")["status"] for a in ("A-2", "A-3")} == {"planned"}
     until(services, 32)
-    [task] = open_tasks(services.ledger)
+    [task] = open_tasks(services)
     assert (task.account_id, task.script.count("is past due as well")) == ("A-2", 1)
 
 
@@ -650,11 +649,11 @@ def test_oca_credit_control_460_a_card_without_a_number_neither_silences_nor_fre
     services = family(policy, {"phone": "+15185550199"}, {}, {"phone": "+15185550199"})
     until(services, 2.1)
     until(services, 31)
-    tasks = open_tasks(services.ledger)
+    tasks = open_tasks(services)
     while tasks[0].account_id not in ("A-1", "A-3"):
         record_call(services, tasks[0].account_id, Disposition.BUSY, by="C. Ollector", at=at(services))
         until(services, (at(services) - START) / A_DAY + 1)
-        tasks = open_tasks(services.ledger)
+        tasks = open_tasks(services)
     lost = tasks[0].account_id
     record_call(services, lost, Disposition.NOT_IN_SERVICE, by="C. Ollector", at=at(services))
     until(services, 44)
@@ -680,16 +679,16 @@ def test_oca_credit_control_460_a_paid_card_leaves_the_others_owing(family: Fami
 def test_oca_credit_control_460_a_disputed_card_leaves_the_call_about_the_others(family: Family, policy: str) -> None:
     services = family(policy, {}, {})
     until(services, 30.2)
-    [task] = open_tasks(services.ledger)
+    [task] = open_tasks(services)
     other = {"A-1": "A-2", "A-2": "A-1"}[task.account_id]
     dispute(services, other)
-    [task] = open_tasks(services.ledger)
+    [task] = open_tasks(services)
     assert "past due as well" not in task.script
     dispute(services, task.account_id)
-    assert open_tasks(services.ledger) == []
+    assert open_tasks(services) == []
     release(services, other, "DISPUTE_OPEN", at=at(services), who="test")
     until(services, 36)
-    assert [task.account_id for task in open_tasks(services.ledger)] == [other]
+    assert [task.account_id for task in open_tasks(services)] == [other]
 
 
 @BOTH

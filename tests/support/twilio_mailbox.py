@@ -26,6 +26,7 @@ MAGIC = {
 MESSAGES = {
     20003: "Authenticate",
     20404: "The requested resource {uri} was not found",
+    21205: "Url is not a valid URL",
     21211: "The 'To' number {to} is not a valid phone number.",
     21408: "Permission to send an SMS has not been enabled for the region indicated by the 'To' number: {to}",
     21602: "Message body is required.",

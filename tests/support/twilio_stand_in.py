@@ -1,4 +1,4 @@
-"""A stand-in for Twilio's Messages API over real HTTP, with faults to order.
+"""A stand-in for Twilio's Messages and Calls over real HTTP, with faults to order.
 
 In a test: `with TwilioStandIn() as twilio: TwilioSms(ACCOUNT_SID, AUTH_TOKEN, SENDER, twilio.url)`, and
 `twilio.fault("drop_after_accept")`, `twilio.accepted()`. As a process that outlives the clients killed:
@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.support.twilio_calls import Switchboard
 from tests.support.twilio_mailbox import Mailbox, Rejected
 
 ACCOUNT_SID = "AC" + "0" * 32
@@ -120,6 +121,7 @@ class TwilioStandIn:
         auth_token: str = AUTH_TOKEN,
     ) -> None:
         self.mailbox = Mailbox(account_sid, store)
+        self.calls = Switchboard(account_sid)
         self.account_sid = account_sid
         self.now: Callable[[], datetime] = _system_clock
         self.faults: list[Fault] = []
@@ -266,17 +268,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _do(self, path: str, fields: Mapping[str, str]) -> _Reply:
         stand_in = self.server.stand_in
-        resource = re.fullmatch(r"/2010-04-01/Accounts/(AC[0-9a-fA-F]{32})/Messages(?:/(\w+))?\.json", path)
+        resource = re.fullmatch(r"/2010-04-01/Accounts/(AC[0-9a-fA-F]{32})/(Messages|Calls)(?:/(\w+))?\.json", path)
         try:
             if self.headers.get("Authorization") != stand_in.credentials:
                 raise Rejected(401, 20003)
-            match resource and resource[1] == stand_in.account_sid, self.command, resource and resource[2]:
+            kept = stand_in.calls if resource and resource[2] == "Calls" else stand_in.mailbox
+            match resource and resource[1] == stand_in.account_sid, self.command, resource and resource[3]:
                 case True, "POST", None:
-                    return _Reply(201, _json(stand_in.mailbox.post(fields, stand_in.now())))
+                    return _Reply(201, _json(kept.post(fields, stand_in.now())))
                 case True, "GET", None:
-                    return _Reply(200, _json(stand_in.mailbox.page(fields)))
+                    return _Reply(200, _json(kept.page(fields)))
                 case True, "GET", str(sid):
-                    return _Reply(200, _json(stand_in.mailbox.fetch(sid, path)))
+                    return _Reply(200, _json(kept.fetch(sid, path)))
                 case _:
                     raise Rejected(404, 20404, uri=path)
         except Rejected as rejected:
