@@ -31,7 +31,7 @@ from arrears.operations.brakes import Budget, braked
 from arrears.operations.close import close_case
 from arrears.operations.facts import gate_facts, ladder_of, proposal_of
 from arrears.operations.neighbours import Contact, company_of, turn_of
-from arrears.operations.prepare import CannotPrepare, prepare
+from arrears.operations.prepare import CannotPrepare, TemplateUnusable, prepare
 from arrears.operations.recall import recall_what_is_due
 from arrears.operations.services import Services
 from arrears.operations.standstill import snapshot_of
@@ -42,6 +42,8 @@ from arrears.operations.verdicts import recorded
 _BRAKE_PAUSE = timedelta(minutes=1)
 # How long a step that a person must unblock outside the ladder (an unknown zone) waits to be judged again.
 _JUDGE_AGAIN = timedelta(days=1)
+# How long a step whose template is broken waits before somebody may have repaired it.
+_TRY_AGAIN = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +249,13 @@ class _Desk:
             if told:
                 # What another account brings into the message must not be what keeps it from going out.
                 return self._intend(step, rung, facts, (), now)
+            if isinstance(error, TemplateUnusable):
+                # Nothing is skipped for a slip of the pen: what is repaired goes out, and the other rungs meanwhile.
+                if step.reason != str(error):
+                    self._log("template unusable", now, step, why=str(error))
+                step.not_before, step.reason = now + _TRY_AGAIN, str(error)
+                self.session.add(step)
+                return None
             step.status, step.at, step.reason = StepStatus.FAILED, now, str(error)
             self.session.add(step)
             self._log("failed", now, step, why=step.reason)

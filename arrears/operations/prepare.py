@@ -23,12 +23,16 @@ from arrears.operations.facts import proposal_of
 from arrears.operations.links import holder_link
 from arrears.operations.services import TEMPLATE_KINDS, Services
 from arrears.operations.standstill import books_of
-from arrears.rendering.catalog import TemplateError
 from arrears.rendering.context import Address, ChronologyLine, ContactContext, OtherAccount, StatementLine
+from arrears.rendering.errors import RenderError, TemplateError
 
 
 class CannotPrepare(Exception):
     """The step cannot be made as things are: it fails with this reason, and the ladder goes on."""
+
+
+class TemplateUnusable(CannotPrepare):
+    """The template is broken, for whomever it is filled in: the step waits until somebody has repaired it."""
 
 
 def prepare(
@@ -62,13 +66,19 @@ def prepare(
             case ChannelName.CALL:
                 return _call(services, file, rung, context)
             case ChannelName.LETTER:
+                link = holder_link(services.settings, step.reference, now=now)
+                context = replace(context, pay_link=link or context.payment_url)
                 payload = services.letters.prepare(rung.template, context)
                 return {**payload, "case_id": file.case.id}
             case ChannelName.AGENCY:
                 return {"agency": rung.agency, "case_id": file.case.id, "row": _placement(file, step, context, now)}
             case ChannelName.LEGAL:
                 return _referral(services, file, rung, context, now)
-    except (TemplateError, ReferralPackError) as error:
+    except RenderError as error:
+        raise (CannotPrepare if error.code == "missing_glyph" else TemplateUnusable)(str(error)) from error
+    except TemplateError as error:
+        raise TemplateUnusable(str(error)) from error
+    except ReferralPackError as error:
         raise CannotPrepare(str(error)) from error
 
 

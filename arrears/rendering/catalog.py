@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
@@ -36,6 +37,7 @@ _SETS: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
 }
 # A part that a template gives by printing a fact: whoever names the creditor has said who is writing.
 _SAID_BY: Final[Mapping[str, str]] = {"identity": "creditor"}
+_FILLED: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}")
 _SLOT: Final = "required"
 _OTHERS: Final = "others"
 # Babel's spaces inside amounts are not in GSM-7: one of them would double the price of a text.
@@ -56,7 +58,8 @@ class Catalog:
 
     A file whose name begins with `_` is a part: others extend or include it by its bare file name, and
     it is looked for beside them, then in the kind's folder, in `root`, and in the fallback locales.
-    Raises TemplateError, naming file and line, when any template could fail for want of a fact.
+    A template that could fail for want of a fact is among the `problems`, by file and line, and using it raises
+    the same TemplateError: it stops what needs it and nothing else.
     """
 
     def __init__(self, root: Path) -> None:
@@ -68,8 +71,17 @@ class Catalog:
         self._typst = typst_environment(self._sources, self._part)
         self._uses: dict[str, frozenset[str]] = {}
         self._parts: dict[str, tuple[str, ...]] = {}
+        self._broken: dict[str, TemplateError] = {}
         for path in self._sources:
-            self._check(path)
+            try:
+                self._check(path)
+            except TemplateError as error:
+                self._broken[path] = error
+
+    @property
+    def problems(self) -> tuple[TemplateError, ...]:
+        """What is wrong with templates, in order of their paths."""
+        return tuple(self._broken[path] for path in sorted(self._broken))
 
     def require(self, kind: str, name: str, *, where: str) -> None:
         """TemplateError, beginning with `where`, unless what a rung calls `name` is here in en-US."""
@@ -91,7 +103,10 @@ class Catalog:
             except TemplateError as error:
                 raise TemplateError(f"{', '.join(rules)}: {error}") from None
         for path in self._versions(kind, name):
-            used = self._facts_used(path)
+            try:
+                used = self._facts_used(path)
+            except TemplateError:
+                continue
             lacks = [part for part in wanted if _SLOT not in used and _SAID_BY.get(part) not in used]
             if lacks:
                 by = ", ".join(dict.fromkeys(rule for part in lacks for rule in wanted[part]))
@@ -115,7 +130,9 @@ class Catalog:
         return [path for path in self._sources if path.startswith(f"{kind}/") and path.endswith(suffix)]
 
     def _facts_used(self, path: str) -> frozenset[str]:
-        """What the template and all it extends or includes print or ask for."""
+        """What the template and all it extends or includes print or ask for. TemplateError when one is broken."""
+        if path in self._broken:
+            raise self._broken[path]
         found = set(self._uses[path])
         for part in self._parts[path]:
             found |= self._facts_used(part)
@@ -150,11 +167,25 @@ class Catalog:
         `extra` is required by `legal` templates and unknown to all others.
         """
         path = self.find(kind, name, context.locale)
+        self._facts_used(path)
         spoken = path.split("/")[1]
         written = context.locale if language_of(context.locale) == language_of(spoken) else spoken
         facts = _values(context) | (_values(extra) if extra else {})
         environment = self._typst if path.endswith(_TYPST) else self._text
         return environment.get_template(path).render(facts | {WRITTEN_IN: written})
+
+    def line_of(self, path: str, written: str) -> str:
+        """`templates/letters/en-US/x.typ.j2:12`, the line that was filled in to become `written`; else the file."""
+        for part in self._chain(path):
+            for number, line in enumerate(self._sources[part].splitlines(), start=1):
+                fixed = [re.escape(text) for text in _FILLED.split(line.strip())]
+                if any(fixed) and re.fullmatch(".*".join(fixed), written.strip()):
+                    return f"{self.root.name}/{part}:{number}"
+        return f"{self.root.name}/{path}"
+
+    def _chain(self, path: str) -> list[str]:
+        """The template and all it extends or includes."""
+        return [path, *(each for part in self._parts[path] for each in self._chain(part))]
 
     def _check(self, path: str) -> None:
         environment = self._typst if path.endswith(_TYPST) else self._text

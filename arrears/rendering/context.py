@@ -37,7 +37,8 @@ class ContactContext:
 
     `required`: the sentences that contact law wants in this very message. `respond_by`: the last day of the
     period that a statutory notice sets. `others`: the holder's other accounts that the message is about as well;
-    only a template that names them may be used for several.
+    only a template that names them may be used for several. `pay_link`: the holder's own page, for a code to scan;
+    the payment page where no link is signed.
     """
 
     account_id: str
@@ -61,6 +62,7 @@ class ContactContext:
     respond_by: date | None = None
     required: tuple[str, ...] = ()
     others: tuple[OtherAccount, ...] = ()
+    pay_link: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
+import segno
 from babel import Locale
 from babel.core import UnknownLocaleError
 from babel.dates import format_date
@@ -55,6 +56,11 @@ def instant(value: str) -> str:
     if moment.tzinfo is None:
         raise ValueError(f"instant {value!r} has no zone; expected ISO 8601 UTC such as 2026-12-23T14:05:00Z")
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def qr(value: str) -> str:
+    """A QR code of `value` as SVG, one unit a module, with the quiet zone that readers need (ISO/IEC 18004)."""
+    return segno.make(value, error="m", micro=False).svg_inline(border=4, omitsize=True)
 
 
 @lru_cache(maxsize=64)

@@ -92,6 +92,6 @@ def test_what_cannot_be_a_letter_is_known_before_the_intent(channel: LetterChann
     with pytest.raises(TemplateError):
         channel.prepare("gone", a_context())
     with pytest.raises(RenderError, match="account A-1001"):
-        channel.prepare("lawyer", a_context(holder_name="王小明"))
+        channel.prepare("lawyer", a_context(holder_name="สมชาย"))
     with pytest.raises(ValueError, match="cannot name a file"):
         channel.prepare("lawyer", a_context(reference="../x"))

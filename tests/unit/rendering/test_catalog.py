@@ -16,7 +16,10 @@ def catalog_of(root: Path, files: dict[str, str]) -> Catalog:
         path = root / "templates" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    return Catalog(root / "templates")
+    catalog = Catalog(root / "templates")
+    if catalog.problems:
+        raise catalog.problems[0]
+    return catalog
 
 
 @pytest.mark.parametrize(
@@ -114,7 +117,7 @@ def test_a_holder_with_a_foreign_locale_gets_dates_in_the_letters_language(tmp_p
 
 def test_every_template_on_disk_is_in_a_folder_the_catalog_or_the_desk_knows():
     folders = {path.relative_to(TEMPLATES).parts[0] for path in TEMPLATES.rglob("*.j2") if path.parent != TEMPLATES}
-    assert folders <= {*Kind, "pages"}
+    assert folders <= {*Kind, "pages", "voice"}
 
 
 def test_what_a_rung_names_must_be_there():

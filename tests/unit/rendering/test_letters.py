@@ -183,12 +183,13 @@ def test_latin_greek_and_cyrillic_names_print(name: str):
     assert squeezed(name) in words(letter("reminder", holder_name=name))
 
 
-@pytest.mark.parametrize("name", ["王小明", "😀 Smith", "สมชาย"])
+@pytest.mark.parametrize("name", ["😀 Smith", "สมชาย"])
 def test_a_character_no_font_has_is_an_error_without_the_name_in_it(name: str):
     with pytest.raises(RenderError) as refused:
         letter("reminder", holder_name=name)
     assert refused.value.code == "missing_glyph"
-    assert str(refused.value) == "account A-1001: a value in letters/reminder has a character its fonts lack"
+    where = r"templates/letters/en-US/_letter\.typ\.j2:\d+"
+    assert re.fullmatch(rf"account A-1001: a value in {where} has a character its fonts lack", str(refused.value))
 
 
 def test_a_template_that_is_no_typst_is_an_error_without_the_values_in_it(tmp_path: Path):
@@ -198,7 +199,7 @@ def test_a_template_that_is_no_typst_is_an_error_without_the_values_in_it(tmp_pa
     with pytest.raises(RenderError) as refused:
         render_pdf(Catalog(tmp_path), Kind.LETTERS, "x", a_context(holder_name='Ann "Maria" Gonzalez'))
     assert refused.value.code == "typst"
-    assert "does not contain key" in str(refused.value)
+    assert "x.typ.j2:2 is no valid Typst: dictionary does not contain key" in str(refused.value)
     assert not re.search("Ann|Maria|Gonzalez", str(refused.value))
 
 
