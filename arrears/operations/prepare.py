@@ -58,7 +58,7 @@ def prepare(
                 link = holder_link(services.settings, step.reference, now=now)
                 context = replace(context, payment_url=link or context.payment_url)
                 body = services.catalog.text("sms", rung.template, context)
-                return {"to": _number(file), "body": body}
+                return {"to": _number(file, rung.channel), "body": body}
             case ChannelName.CALL:
                 return _call(services, file, rung, context)
             case ChannelName.LETTER:
@@ -109,10 +109,11 @@ def contact_context(
     )
 
 
-def _number(file: CaseFile) -> str:
-    if not file.number:
+def _number(file: CaseFile, channel: ChannelName) -> str:
+    number = file.number_for(channel)
+    if not number:
         raise CannotPrepare("no number is known at which the holder can be reached")
-    return file.number
+    return number
 
 
 def _other(file: CaseFile) -> OtherAccount:
@@ -122,7 +123,7 @@ def _other(file: CaseFile) -> OtherAccount:
 
 def _call(services: Services, file: CaseFile, rung: Rung, context: ContactContext) -> dict[str, Any]:
     payload: dict[str, Any] = {
-        "number": _number(file),
+        "number": _number(file, ChannelName.CALL),
         "script": services.catalog.text("calls", rung.template, context),
         "zone": file.zone,
         "best_from": rung.due.at.strftime("%H:%M"),

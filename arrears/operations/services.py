@@ -17,6 +17,7 @@ from arrears.engine.contact.disclosures import words_by_rule
 from arrears.engine.contact.facts import Facts, contact_channel
 from arrears.engine.contact.notices import with_notices
 from arrears.engine.contact.rules import Rulebook
+from arrears.engine.delivery import DeliveryPolicy
 from arrears.engine.ladder import Ladder
 from arrears.engine.vocabulary import ChannelName
 from arrears.ledger import state
@@ -26,10 +27,11 @@ from arrears.operations.call_queue import LedgerCallQueue
 from arrears.operations.links import status_link
 from arrears.operations.place import AgencyChannel
 from arrears.policies.contact_rules import load_rulebook
+from arrears.policies.delivery import load_delivery
 from arrears.policies.ladders import LadderShelf, load_ladders
 from arrears.policies.limitation import Limitation, load_limitation
 from arrears.rendering.catalog import Catalog, Kind
-from arrears.settings import Settings
+from arrears.settings import ROOT, Settings
 
 _LadderKey = tuple[str, tuple[str, ...], bool, frozenset[str], date]
 _MOST_LADDERS = 10_000
@@ -45,6 +47,7 @@ class Services:
     ladders: LadderShelf
     rulebook: Rulebook
     limitation: Limitation
+    delivery: DeliveryPolicy
     catalog: Catalog
     channels: Mapping[ChannelName, Channel]
     letters: LetterChannel
@@ -93,6 +96,9 @@ def open_services(settings: Settings, *, live: bool = True) -> Services:
     ladders = load_ladders(settings.policies / "ladders")
     rulebook = load_rulebook(settings.policies / "contact-rules")
     limitation = load_limitation(settings.policies / "limitation.yaml")
+    codes = settings.policies / "delivery" / "twilio.yaml"
+    # What Twilio's codes mean is nobody's own policy: a folder without it takes the one that comes with the program.
+    delivery = load_delivery(codes if codes.exists() else ROOT / "policies" / "delivery" / "twilio.yaml")
     catalog = Catalog(settings.templates)
     for ladder in ladders.versions.values():
         for rung in ladder.rungs:
@@ -124,6 +130,7 @@ def open_services(settings: Settings, *, live: bool = True) -> Services:
         ladders=ladders,
         rulebook=rulebook,
         limitation=limitation,
+        delivery=delivery,
         catalog=catalog,
         channels={
             ChannelName.SMS: sms,

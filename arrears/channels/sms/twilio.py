@@ -124,7 +124,8 @@ class TwilioSms:
         asked_at = transport.date
         for number, message in enumerate(messages, start=1):
             if printed.search(message.body or ""):
-                return Found(message.sid or "", {"status": message.status})
+                detail = {"error_code": str(message.error_code)} if message.error_code else {}
+                return Found(message.sid or "", {"status": message.status, **detail})
             created = message.date_created or since
             # Twilio does not say whether its list is in order of creation or of sending, nor where it puts the
             # unsent, and a text can wait in the queue for hours: so only one that is too old by both dates
