@@ -158,7 +158,7 @@ class Rung:
 
 def stand_in_name(rung: str) -> str:
     """The name of the letter that goes when `rung` cannot reach the holder."""
-    return f"{rung}-letter"
+    return f"letter-for-{rung}"
 
 
 def with_stand_ins(rungs: Iterable[Rung]) -> tuple[Rung, ...]:

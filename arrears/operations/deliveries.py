@@ -30,19 +30,19 @@ DELIVERED: Final = ("delivered", "read")
 
 def report(
     services: Services, reference: str, *, sid: str, status: str, error_code: str, who: str = "provider"
-) -> bool:
-    """Keep the furthest status of the text with this reference, and do what follows; whether anything is new.
+) -> str | None:
+    """Keep the furthest status of the text with this reference, and do what follows; whose it is, if that is new.
 
     It proves that the provider took the text: an intent cut short is settled by it without a look-up, and what
     follows from its failure then follows when it is settled.
     """
     if status not in _RANK:
-        return False
+        return None
     wall, at = services.clock.wall(), instant(services, None)
     with services.ledger.write() as session:
         found = session.exec(select(models.Step.account_id).where(models.Step.reference == reference)).first()
         if found is None:
-            return False
+            return None
         lock_person(session, found)
         query = select(models.Step).where(models.Step.reference == reference).with_for_update()
         step = session.exec(query.execution_options(populate_existing=True)).one()
@@ -52,14 +52,14 @@ def report(
         if known is not None and known.sid != sid:
             why = "the provider names two texts with one reference"
             log_event(session, "for a person", why=why, data=data, **told)
-            return True
+            return found
         if known is not None and _RANK[known.status] >= _RANK[status]:
-            return False
+            return None
         note(services, session, step, sid=sid, status=status, error_code=error_code, wall=wall)
         data |= {"status": status} | ({"error_code": error_code} if error_code else {})
         log_event(session, "delivery", data=data, **told)
         heed(services, session, step, who=who, at=at, wall=wall)
-        return True
+        return found
 
 
 def note(

@@ -104,7 +104,7 @@ def test_a_holder_who_replied_stop_is_skipped_and_the_ladder_goes_on(desk: Desk)
         ("CHANNEL_OPTOUT", "sms")
     ]
     assert not desk.twilio.accepted(), "STOP was evaded"
-    assert [rung for rung, status in steps(desk) if status == "done"] == ["sms-2-letter"]
+    assert [rung for rung, status in steps(desk) if status == "done"] == ["letter-for-sms-2"]
 
 
 @pytest.mark.parametrize("code", [21211, 21614])
@@ -112,10 +112,10 @@ def test_who_cannot_be_texted_gets_one_letter_in_place_of_all_texts(desk: Desk, 
     desk.twilio.mailbox.refuse(NUMBER, code)
     desk.catch_up(days=20)
     assert [step for step in steps(desk) if step[0] != "call-1"] == [
-        ("sms-1", "failed"), ("sms-2", "skipped"), ("sms-3", "skipped"), ("sms-2-letter", "done"),
+        ("sms-1", "failed"), ("sms-2", "skipped"), ("sms-3", "skipped"), ("letter-for-sms-2", "done"),
     ]  # fmt: skip
     assert desk.twilio.requests["POST"] == 1
-    letter = step_and_case(desk.books, ACCOUNT, "sms-2-letter")[0]
+    letter = step_and_case(desk.books, ACCOUNT, "letter-for-sms-2")[0]
     assert effects_of(desk.books, letter) == 1
     assert letter.at is not None
     assert (letter.at - desk.until).days == 3, "the letter goes on the day of the second text"

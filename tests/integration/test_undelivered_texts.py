@@ -79,7 +79,7 @@ def test_a_failure_reported_before_the_send_is_recorded_follows_when_it_is(
         carry_out(house, move.intent, move.channel, who="test")
     assert last(house, "sms-1")["status"] == "failed"
     until(services, 6)
-    assert [step for step in steps(services) if step[1] == "done"] == [("sms-2-letter", "done")]
+    assert [step for step in steps(services) if step[1] == "done"] == [("letter-for-sms-2", "done")]
 
 
 def test_a_process_that_dies_between_the_report_and_what_follows_loses_neither(

@@ -70,7 +70,7 @@ def test_tries_that_were_not_delivered_do_not_use_up_the_ladders_own():
 
 def test_a_letter_stands_in_for_the_text_that_cannot_reach_the_holder():
     case = a_case(a_step("sms-1", days_ago=4), failed("sms-2", unreached=True), dpd=5)
-    assert decide(case, LADDER, now=NOW) == Perform(LADDER.by_name["sms-2-letter"], 1, NOW)
+    assert decide(case, LADDER, now=NOW) == Perform(LADDER.by_name["letter-for-sms-2"], 1, NOW)
 
 
 def test_no_letter_stands_in_for_a_text_that_failed_for_reasons_of_ours():
@@ -80,7 +80,7 @@ def test_no_letter_stands_in_for_a_text_that_failed_for_reasons_of_ours():
 
 @pytest.mark.parametrize("status", [StepStatus.DONE, StepStatus.SKIPPED, StepStatus.FAILED])
 def test_a_letter_stands_in_once_in_a_case(status: StepStatus):
-    letter = replace(a_step("letter-1", days_ago=9), rung="sms-2-letter", status=status)
+    letter = replace(a_step("letter-1", days_ago=9), rung="letter-for-sms-2", status=status)
     before = (a_step("sms-1", days_ago=14), failed("sms-2", unreached=True), letter)
     case = a_case(*before, failed("sms-3", unreached=True), dpd=15)
     assert decide(case, LADDER, now=NOW) == Wait(day(case, 30), "until call-1", "call-1")
@@ -102,4 +102,4 @@ def test_a_letter_does_not_go_before_the_day_of_the_text_it_stands_in_for():
     case = a_case(a_step("sms-1"), skipped, dpd=1)
     wait = decide(case, LADDER, now=NOW)
     assert isinstance(wait, Wait)
-    assert (wait.rung, wait.until) == ("sms-2-letter", day(case, 5))
+    assert (wait.rung, wait.until) == ("letter-for-sms-2", day(case, 5))

@@ -51,7 +51,7 @@ def test_letters_go_an_hour_before_calls_so_that_twenty_hours_lie_between():
 
 def test_it_is_drawn_with_the_dates_of_an_account():
     rows = {row.rung: row for row in draw(LADDER, DUE, NEW_YORK)}
-    assert [row.when for name, row in rows.items() if not name.endswith("-letter")] == [
+    assert [row.when for name, row in rows.items() if not name.startswith("letter-for-")] == [
         "2026-11-24 10:00 EST (1 day past due)",
         "2026-11-28 10:00 EST (5 days past due)",
         "2026-12-08 10:00 EST (15 days past due)",
@@ -62,7 +62,7 @@ def test_it_is_drawn_with_the_dates_of_an_account():
         "2027-02-21 09:00 EST (90 days past due)",
         "2027-03-23 09:00 EDT (120 days past due)",
     ]
-    assert rows["sms-2-letter"].when == "once, if no text reaches the holder by sms-2"
+    assert rows["letter-for-sms-2"].when == "once, if no text reaches the holder by sms-2"
     call, agency, legal = rows["call-1"], rows["agency-1"], rows["legal-1"]
     assert (call.attempts, call.until) == ("up to 15, every 4 days", "before 2027-02-21 (90 days past due)")
     assert agency.requires == "10 days after letter-3 is done"

@@ -1,0 +1,146 @@
+"""What is asked of Twilio about texts it took: none stays queued for ever, and the ledger agrees with its list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from sqlmodel import select
+
+import models
+from arrears.clock import VirtualClock
+from arrears.operations.brakes import Budget
+from arrears.operations.services import Services, open_services
+from arrears.operations.sweep import sweep
+from arrears.operations.texts import ask_what_became
+from arrears.settings import Settings
+from tests.conftest import START
+from tests.integration.stories import Portfolio, dump, last, steps, take_in
+from tests.support.desk_server import serving
+from tests.support.twilio_stand_in import ACCOUNT_SID, AUTH_TOKEN, SENDER, TwilioStandIn
+
+HOUR = timedelta(hours=1)
+
+
+class Machine(VirtualClock):
+    """A machine whose wall time is the ledger's, so that a test can let hours pass."""
+
+    def wall(self) -> datetime:
+        return self.moment
+
+
+@pytest.fixture
+def clock() -> Machine:
+    return Machine(START)
+
+
+@pytest.fixture
+def services(settings: Settings, clock: Machine, twilio: TwilioStandIn, portfolio: Portfolio) -> Iterator[Services]:
+    """The first text has gone to Twilio, which has it in its queue."""
+    twilio.now = lambda: clock.moment
+    at_twilio = settings.model_copy(
+        update={
+            "twilio_account_sid": ACCOUNT_SID,
+            "twilio_auth_token": AUTH_TOKEN,
+            "twilio_from": SENDER,
+            "twilio_base_url": twilio.url,
+        }
+    )
+    opened = open_services(at_twilio).at(clock)
+    take_in(opened, portfolio())
+    clock.moment = START + timedelta(days=1, hours=3)
+    assert sweep(opened, who="test", budget=Budget()).effects == 1
+    yield opened
+    opened.close()
+
+
+def asked(services: Services, clock: Machine, hours: float) -> int:
+    clock.moment += hours * HOUR
+    return sweep(services, who="test", budget=Budget()).asked.asked
+
+
+def delivery(services: Services) -> tuple[str, bool]:
+    """What is known, and whether Twilio will be asked again."""
+    with services.ledger.read() as session:
+        row = session.get_one(models.Delivery, last(services, "sms-1")["reference"])
+        return row.status, row.ask_at is not None
+
+
+def test_what_was_not_reported_is_asked_for_and_followed(
+    services: Services, clock: Machine, twilio: TwilioStandIn
+) -> None:
+    assert asked(services, clock, 3) == 0
+    [text] = twilio.accepted()
+    twilio.mailbox.update(text["sid"], status="undelivered", error_code=30006)
+    assert asked(services, clock, 2) == 1
+    assert last(services, "sms-1")["reason"] == "30006: a landline, or a carrier that takes no texts"
+    assert asked(services, clock, 24) == 0, "what is over is not asked about"
+
+
+def test_delivered_is_the_end_of_it(services: Services, clock: Machine, twilio: TwilioStandIn) -> None:
+    twilio.mailbox.update(twilio.accepted()[0]["sid"], status="delivered")
+    assert asked(services, clock, 5) == 1
+    assert delivery(services) == ("delivered", False)
+
+
+def test_a_text_that_never_leaves_twilios_queue_has_an_end_and_is_not_sent_again(
+    services: Services, clock: Machine, twilio: TwilioStandIn
+) -> None:
+    for hours, times in ((5, 1), (3, 0), (4, 1), (7, 1), (6, 1)):
+        assert asked(services, clock, hours) == times
+    assert last(services, "sms-1")["reason"] == "unfinished: Twilio still had the text in its queue long after its time"
+    clock.moment = START + timedelta(days=6)
+    sweep(services, who="test", budget=Budget())
+    assert [step for step in steps(services) if step[1] == "done"] == [("letter-for-sms-2", "done")]
+    assert len(twilio.accepted()) == 1
+
+
+def test_without_a_receipt_from_the_carrier_sent_is_enough(
+    services: Services, clock: Machine, twilio: TwilioStandIn
+) -> None:
+    twilio.mailbox.update(twilio.accepted()[0]["sid"], status="sent")
+    assert [asked(services, clock, hours) for hours in (5, 20, 20)] == [1, 1, 0]
+    assert (last(services, "sms-1")["status"], delivery(services)) == ("done", ("sent", False))
+
+
+@pytest.mark.parametrize("fault", ["http_503", "429", "drop_before_accept", "garbage"])
+def test_while_twilio_is_silent_nothing_is_concluded(
+    services: Services, clock: Machine, twilio: TwilioStandIn, fault: str
+) -> None:
+    before = dump(services)
+    twilio.fault(fault, times=None, method="GET")
+    clock.moment += 5 * HOUR
+    result = ask_what_became(services, who="test")
+    assert result.silent is not None
+    assert dump(services) == before
+    twilio.faults.clear()
+    assert asked(services, clock, 0) == 1
+
+
+def test_a_text_that_twilio_does_not_know_is_for_a_person(
+    services: Services, clock: Machine, twilio: TwilioStandIn
+) -> None:
+    twilio.mailbox._texts.clear()  # pyright: ignore[reportPrivateUsage]
+    assert [asked(services, clock, hours) for hours in (5, 5)] == [1, 0]
+    assert ("for a person", "the provider does not know the text any more") in [
+        (row.what, row.why) for row in _events(services)
+    ]
+
+
+def _events(services: Services) -> list[models.Event]:
+    with services.ledger.read() as session:
+        return list(session.exec(select(models.Event)))
+
+
+def test_reports_that_arrive_out_of_order_over_http(services: Services, clock: Machine, twilio: TwilioStandIn) -> None:
+    with serving(services) as (house, _):
+        twilio.mailbox.update(twilio.accepted()[0]["sid"], status="delivered")
+        clock.moment = START + timedelta(days=5, hours=3)
+        calling_back = replace(house, channels=open_services(house.settings).channels)
+        assert sweep(calling_back, who="test", budget=Budget()).effects == 1
+        sid = twilio.accepted()[-1]["sid"]
+        assert twilio.report(sid, "undelivered", "sent", "queued", error_code="30003") == [204, 204, 204]
+        text = last(house, "sms-2")
+        assert (text["status"], text["delivery"]["error_code"]) == ("failed", "30003")
