@@ -46,10 +46,22 @@ def carry_out(services: Services, intent: Intent, channel: ChannelName, *, who: 
 
     Nothing is done if it stopped being ours: whoever slept through its lease may find others at it.
     """
+    # Waited for before the last look, so that nothing that arrives meanwhile is missed, nor the lease outlived.
+    if late := _out_of_turn(services, intent):
+        return _settle(services, intent, channel, late, who=who)
     before = _withdrawn(services, intent)
     if isinstance(before, StepStatus):
         return before
     return _settle(services, intent, channel, before or services.channels[channel].perform(intent), who=who)
+
+
+def _out_of_turn(services: Services, intent: Intent) -> TryAgain | None:
+    """Wait until the text's sender may send it; why it goes later, when that takes too long."""
+    sender = intent.payload.get("from")
+    at_most = timedelta(seconds=services.settings.lease_seconds / 2)
+    if not sender or services.pace.wait(sender, at_most=at_most):
+        return None
+    return TryAgain("its sender may not send more texts just now", after=at_most)
 
 
 def reconcile(services: Services, intent: Intent, channel: ChannelName, *, who: str) -> StepStatus:

@@ -25,6 +25,7 @@ from arrears.ledger.cases import CaseFile
 from arrears.ledger.database import Ledger
 from arrears.operations.call_queue import LedgerCallQueue
 from arrears.operations.links import status_link
+from arrears.operations.pace import LocalPace, NoPace, Pace
 from arrears.operations.place import AgencyChannel
 from arrears.policies.contact_rules import load_rulebook
 from arrears.policies.delivery import load_delivery
@@ -53,6 +54,7 @@ class Services:
     letters: LetterChannel
     legal: LegalChannel
     placements: AgencyFolder
+    pace: Pace = field(default_factory=NoPace)
     _lawful: dict[_LadderKey, Ladder] = field(default_factory=dict[_LadderKey, Ladder])
 
     def ladder(self, name: str, version: int) -> Ladder:
@@ -88,10 +90,11 @@ class Services:
         self.ledger.close()
 
 
-def open_services(settings: Settings, *, live: bool = True) -> Services:
+def open_services(settings: Settings, *, live: bool = True, pace: Pace | None = None) -> Services:
     """Open the ledger and load policies and templates; every broken one is named in the error.
 
-    Texts go out through Twilio only when `live` and Twilio is configured.
+    Texts go out through Twilio only when `live` and Twilio is configured, at `pace`; by default this process keeps
+    the one that is set.
     """
     ladders = load_ladders(settings.policies / "ladders")
     rulebook = load_rulebook(settings.policies / "contact-rules")
@@ -142,6 +145,7 @@ def open_services(settings: Settings, *, live: bool = True) -> Services:
         letters=letters,
         legal=legal,
         placements=placements,
+        pace=pace or (LocalPace(settings.texts_per_second) if settings.texts_per_second else NoPace()),
     )
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 from sqlmodel import select
 
 import models
+from arrears.channels.tracking import ProviderSilent
 from arrears.clock import VirtualClock
 from arrears.operations.brakes import Budget
+from arrears.operations.reconcile_texts import Reconciled, reconcile_texts
 from arrears.operations.services import Services, open_services
 from arrears.operations.sweep import sweep
 from arrears.operations.texts import ask_what_became
@@ -144,3 +147,59 @@ def test_reports_that_arrive_out_of_order_over_http(services: Services, clock: M
         assert twilio.report(sid, "undelivered", "sent", "queued", error_code="30003") == [204, 204, 204]
         text = last(house, "sms-2")
         assert (text["status"], text["delivery"]["error_code"]) == ("failed", "30003")
+
+
+# The ledger and Twilio's list ---------------------------------------------------------------------------------
+
+
+def compared(services: Services, **more: bool) -> Reconciled:
+    return reconcile_texts(services, START, START + timedelta(days=30), who="test", **more)
+
+
+def differences(result: Reconciled) -> dict[str, int]:
+    document = result.to_json()
+    return {kind: len(document[kind]) for kind in ("missing", "unknown", "doubled", "differing") if document[kind]}
+
+
+def test_the_ledger_agrees_with_twilio_also_about_what_was_not_sent_yet(
+    services: Services, clock: Machine, twilio: TwilioStandIn
+) -> None:
+    result = compared(services)
+    assert (result.agrees, result.listed, result.in_ledger, result.agreed) == (True, 0, 1, 1)
+    sent = format_datetime(clock.moment)
+    twilio.mailbox.update(twilio.accepted()[0]["sid"], date_sent=sent)
+    for number in range(1100):
+        twilio.mailbox.add(to=f"+1518555{number:04}", body="another's", created=START, sent=START)
+    before = twilio.requests["GET"]
+    result = compared(services)
+    assert (result.listed, result.agreed, differences(result)) == (1101, 1, {"unknown": 1100})
+    assert twilio.requests["GET"] - before == 2, "a thousand to the page"
+
+
+def test_every_difference_is_named_by_reference_and_none_by_number(
+    services: Services, clock: Machine, twilio: TwilioStandIn
+) -> None:
+    [text] = twilio.accepted()
+    now = format_datetime(clock.moment)
+    twilio.mailbox.update(text["sid"], status="undelivered", error_code=30005, date_sent=now)
+    twilio.mailbox.add(to=text["to"], body=text["body"], created=clock.moment, sent=clock.moment)
+    twilio.mailbox.add(to=text["to"], body="Ref 7K3QX9MB", created=clock.moment, sent=clock.moment)
+    result = compared(services)
+    assert differences(result) == {"unknown": 1, "doubled": 1, "differing": 1}
+    assert result.unknown[0]["reference"] == "7K3QX9MB"
+    assert text["to"] not in str(result.to_json())
+    assert last(services, "sms-1")["status"] == "done", "looking changes nothing"
+    compared(services, take=True)
+    assert last(services, "sms-1")["status"] == "failed"
+    assert differences(compared(services)) == {"unknown": 1, "doubled": 1}
+
+
+def test_a_text_that_twilio_lost_is_missing(services: Services, twilio: TwilioStandIn) -> None:
+    twilio.mailbox._texts.clear()  # pyright: ignore[reportPrivateUsage]
+    assert differences(compared(services)) == {"missing": 1}
+
+
+def test_a_list_that_breaks_off_is_no_difference(services: Services, twilio: TwilioStandIn) -> None:
+    twilio.fault("429", retry_after=7, method="GET")
+    with pytest.raises(ProviderSilent, match="0:00:07"):
+        compared(services)
