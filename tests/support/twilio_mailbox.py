@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from arrears.rendering.segments import segments
+
 LONGEST_BODY = 1600
 FILTERS = ("To", "From", "DateSent<", "DateSent>")
 # Numbers that Twilio itself refuses for testing: twilio.com/docs/iam/test-credentials.
@@ -122,7 +124,7 @@ class Mailbox:
             "from": sender,
             "messaging_service_sid": service,
             "num_media": "0",
-            "num_segments": str(max(1, -(-len(body) // 153))),
+            "num_segments": str(segments(body).count),
             "price": None,
             "price_unit": None,
             "sid": sid,
