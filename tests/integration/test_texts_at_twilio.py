@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,10 +17,11 @@ from arrears.clock import VirtualClock
 from arrears.operations.brakes import Budget
 from arrears.operations.reconcile_texts import Reconciled, reconcile_texts
 from arrears.operations.services import Services, open_services
+from arrears.operations.show import show
 from arrears.operations.sweep import sweep
 from arrears.operations.texts import ask_what_became
 from arrears.settings import Settings
-from tests.conftest import START
+from tests.conftest import START, a_row
 from tests.integration.stories import Portfolio, dump, last, steps, take_in
 from tests.support.desk_server import serving
 from tests.support.twilio_stand_in import ACCOUNT_SID, AUTH_TOKEN, SENDER, TwilioStandIn
@@ -203,3 +205,35 @@ def test_a_list_that_breaks_off_is_no_difference(services: Services, twilio: Twi
     twilio.fault("429", retry_after=7, method="GET")
     with pytest.raises(ProviderSilent, match="0:00:07"):
         compared(services)
+
+
+# An hour without Twilio ---------------------------------------------------------------------------------------
+
+
+def test_twilio_is_down_for_an_hour_nothing_is_lost_and_nothing_doubled(
+    services: Services, clock: Machine, twilio: TwilioStandIn, portfolio: Portfolio
+) -> None:
+    """The second texts fall due while it accepts and does not say so, drops, refuses or answers nonsense."""
+    accounts = [f"B-{number}" for number in range(8)]
+    rows = (a_row(account, phone=f"+1518555020{number}") for number, account in enumerate(accounts))
+    take_in(services, portfolio(*rows))
+    twilio.mailbox.update(twilio.accepted()[0]["sid"], status="delivered")
+    faults = ("drop_after_accept", "drop_before_accept", "http_503", "http_500_after_accept", "429", "garbage")
+    for number in range(8):
+        twilio.fault(faults[number % len(faults)], times=None, to=f"+1518555020{number}", method="POST")
+    twilio.fault("http_503", times=None, method="GET")
+    down_since = len(twilio.accepted())
+    for _ in range(60):
+        clock.moment += timedelta(minutes=1)
+        sweep(services, who="test", budget=Budget())
+    went_out = len(twilio.accepted()) - down_since
+    assert went_out == 4, "those that were accepted without a word, once each"
+    assert [show(services, account)["steps"][0]["status"] for account in accounts].count("done") == 0
+    twilio.faults.clear()
+    for _ in range(65):
+        clock.moment += timedelta(minutes=1)
+        sweep(services, who="test", budget=Budget())
+    texts = Counter(text["to"] for text in twilio.accepted() if text["to"].startswith("+1518555020"))
+    assert texts == {f"+1518555020{number}": 1 for number in range(8)}
+    assert [show(services, account)["steps"][0]["status"] for account in accounts] == ["done"] * 8
+    assert differences(compared(services)).keys() <= {"differing"}
