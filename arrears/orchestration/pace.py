@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+import time
 from datetime import timedelta
 from threading import Lock
 
@@ -18,6 +19,8 @@ from arrears.operations.pace import LocalPace
 
 logger = logging.getLogger(__name__)
 
+_ALONE_FOR = 60.0
+
 
 def limit_name(sender: str) -> str:
     """The name of a sender's limit in Prefect, such as `arrears-texts-15005550006`."""
@@ -28,7 +31,7 @@ class PrefectPace:
     """At most `per_second` texts a second from each sender, over every process that this Prefect orchestrates.
 
     The limit is made, or set right, when a process first uses a sender. While Prefect cannot be asked, each process
-    keeps the pace for itself.
+    keeps the pace for itself, and asks again after a minute.
     """
 
     def __init__(self, per_second: float) -> None:
@@ -36,22 +39,39 @@ class PrefectPace:
         self._alone = LocalPace(per_second)
         self._ready: set[str] = set()
         self._lock = Lock()
+        self._alone_until = 0.0
 
     def wait(self, sender: str, *, at_most: timedelta) -> bool:
         """Wait for one of the limit's slots, which decay and are never given back."""
+        # Half for Prefect and half for this process alone, so that the two together keep to what was asked.
+        half = at_most / 2
+        if time.monotonic() < self._alone_until:
+            return self._alone.wait(sender, at_most=half)
         name = limit_name(sender)
         try:
             with self._lock:
                 if name not in self._ready:
                     set_limit(name, self._per_second)
                     self._ready.add(name)
-            rate_limit(name, timeout_seconds=at_most.total_seconds(), strict=True)
+            rate_limit(name, timeout_seconds=half.total_seconds(), strict=True)
         except TimeoutError:
-            return False
+            # Prefect's client goes on asking a server that does not answer until the time is up.
+            if _answers():
+                return False
+            return self._go_alone(sender, half, "it does not answer")
         except (httpx.HTTPError, PrefectHTTPStatusError, RuntimeError) as error:
-            logger.warning("Prefect keeps no pace for texts (%s); this process does", type(error).__name__)
-            return self._alone.wait(sender, at_most=at_most)
+            return self._go_alone(sender, half, type(error).__name__)
         return True
+
+    def _go_alone(self, sender: str, at_most: timedelta, why: str) -> bool:
+        logger.warning("Prefect keeps no pace for texts (%s); this process does", why)
+        self._alone_until = time.monotonic() + _ALONE_FOR
+        return self._alone.wait(sender, at_most=at_most)
+
+
+def _answers() -> bool:
+    with get_client(sync_client=True) as client:
+        return client.api_healthcheck() is None
 
 
 def set_limit(name: str, per_second: float) -> None:
