@@ -23,6 +23,8 @@ from tests.integration.stories import Portfolio, last, take_in
 from tests.support.texts import REFERENCE, a_text
 from tests.support.twilio_stand_in import ACCOUNT_SID, AUTH_TOKEN, SENDER, TwilioStandIn
 
+# What is told of Twilio's side does not depend on which database keeps it.
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 US = tuple(f"+1500555001{n}" for n in range(4))
 SERVICE = "MG" + "0" * 32
 POOLS = f"US={','.join(US)} GB={SERVICE}"
@@ -85,6 +87,7 @@ def pool(settings: Settings, twilio: TwilioStandIn, portfolio: Portfolio) -> Ser
     return services
 
 
+@on_sqlite
 def test_the_sender_is_recorded_with_the_intent_and_the_text_dies_before_quiet_hours(
     pool: Services, twilio: TwilioStandIn
 ):
@@ -99,6 +102,7 @@ def test_the_sender_is_recorded_with_the_intent_and_the_text_dies_before_quiet_h
     pool.close()
 
 
+@on_sqlite
 def test_a_text_that_takes_more_segments_than_usual_says_so(
     services: Services, portfolio: Portfolio, caplog: pytest.LogCaptureFixture
 ):
@@ -113,6 +117,7 @@ def test_a_text_that_takes_more_segments_than_usual_says_so(
     assert warned == ("account A-1: template sms/reminder-1 takes 2 segments of UCS-2 instead of 1 segment of GSM-7")
 
 
+@on_sqlite
 def test_texts_keep_the_pace_of_their_sender(pool: Services, twilio: TwilioStandIn):
     slow = replace(pool, settings=pool.settings.model_copy(update={"twilio_senders": ""}), pace=LocalPace(10))
     started = time.monotonic()
@@ -121,6 +126,7 @@ def test_texts_keep_the_pace_of_their_sender(pool: Services, twilio: TwilioStand
     pool.close()
 
 
+@on_sqlite
 def test_who_would_wait_longer_than_its_lease_goes_later_and_once(pool: Services, twilio: TwilioStandIn):
     class Busy:
         waits = 0

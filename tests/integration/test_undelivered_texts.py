@@ -18,6 +18,8 @@ from arrears.operations.show import show
 from tests.conftest import START, a_row
 from tests.integration.stories import Portfolio, dump, last, steps, take_in, until
 
+# What is told of a text's fate does not depend on which database keeps it.
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 SID = "SM" + "0" * 32
 
 
@@ -34,6 +36,7 @@ def say(services: Services, rung: str, status: str, code: str = "") -> bool:
     return report(services, last(services, rung)["reference"], sid=SID, status=status, error_code=code)
 
 
+@on_sqlite
 def test_a_phone_that_is_off_is_texted_again_later_and_then_no_more(texted: Services) -> None:
     for day in (1.2, 2.3):
         assert say(texted, "sms-1", "undelivered", "30003")
@@ -99,6 +102,7 @@ def test_a_process_that_dies_between_the_report_and_what_follows_loses_neither(
     assert last(texted, "sms-1")["status"] == "failed"
 
 
+@on_sqlite
 def test_delivered_after_all_takes_back_what_has_not_followed_yet(texted: Services) -> None:
     say(texted, "sms-1", "undelivered", "30005")
     assert say(texted, "sms-1", "delivered")
@@ -108,6 +112,7 @@ def test_delivered_after_all_takes_back_what_has_not_followed_yet(texted: Servic
     assert [step for step in steps(texted) if step[0] == "sms-1"] == [("sms-1", "done")]
 
 
+@on_sqlite
 def test_a_filter_is_one_work_item_a_day_for_all_texts_it_stops(services: Services, portfolio: Portfolio) -> None:
     take_in(services, portfolio(a_row("A-1"), a_row("A-2", phone="+15185550102")))
     until(services, 1.5)
