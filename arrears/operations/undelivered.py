@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
@@ -23,6 +24,8 @@ from arrears.operations.wake import make_due
 from arrears.operations.work import Work, open_item
 
 _VIA = "delivery"
+# What was to be said so long ago is not said again.
+_STALE = timedelta(days=3)
 
 
 def follow(
@@ -48,6 +51,8 @@ def follow(
     if step.verdict.get("answers"):
         # What answers the holder's own message is sent at once or not at all.
         then = FollowUp(spoils=then.spoils, opts_out=then.opts_out, needs_person=then.needs_person)
+    if step.at is not None and at - step.at > _STALE:
+        then = replace(then, again_at=None)
     steps = [step, *told_with(session, step)]
     for each in steps:
         if each.status == StepStatus.DONE:
@@ -63,7 +68,8 @@ def follow(
     if then.needs_person:
         # One for all the texts of a day that fail for this reason: it is ours, and not this account's.
         key = f"{meaning.code}/{at.date()}"
-        note = f"texts fail with {meaning.code}: {meaning.means}; https://www.twilio.com/docs/api/errors/{meaning.code}"
+        see = f"; https://www.twilio.com/docs/api/errors/{meaning.code}" if is_a_code(meaning.code) else ""
+        note = f"texts fail with {meaning.code}: {meaning.means}{see}"
         open_item(session, step.account_id, Work.TEXTS, key=key, note=note, at=at)
     session.flush()
     for each in steps:

@@ -103,6 +103,14 @@ def test_a_process_that_dies_between_the_report_and_what_follows_loses_neither(
 
 
 @on_sqlite
+def test_what_was_to_be_said_long_ago_is_not_said_again(texted: Services) -> None:
+    reference = last(texted, "sms-1")["reference"]
+    until(texted, 4.9)
+    report(texted, reference, sid=SID, status="undelivered", error_code="30003")
+    assert (last(texted, "sms-1")["status"], last(texted, "sms-1")["again_at"]) == ("failed", None)
+
+
+@on_sqlite
 def test_delivered_after_all_takes_back_what_has_not_followed_yet(texted: Services) -> None:
     say(texted, "sms-1", "undelivered", "30005")
     assert say(texted, "sms-1", "delivered")
@@ -119,7 +127,8 @@ def test_a_filter_is_one_work_item_a_day_for_all_texts_it_stops(services: Servic
     for number, account in enumerate(("A-1", "A-2")):
         reference = show(services, account)["steps"][0]["reference"]
         report(services, reference, sid=f"SM{number:032}", status="undelivered", error_code="30007")
-    assert [item.reason for item in waiting_for_people(services)] == ["texts"]
+    [item] = waiting_for_people(services)
+    assert item.reason.startswith("texts fail with 30007: a filter took the text for spam; https://")
 
 
 def test_what_was_told_in_one_text_fails_with_it(services: Services, portfolio: Portfolio) -> None:
