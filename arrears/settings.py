@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -10,6 +12,8 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _SHORTEST_SECRET: Final = 32
+_COUNTRY: Final = re.compile(r"[A-Z]{2}|\*")
+_SENDER: Final = re.compile(r"\+[1-9][0-9]{6,14}|MG[0-9a-f]{32}|[0-9]{3,8}|(?=.*[A-Za-z])[0-9A-Za-z]{1,11}")
 _BASE_URL: Final = re.compile(r"https?://[^/?#\s]+(/[^?#\s]*)?")
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,6 +42,10 @@ class Settings(BaseSettings):
     """The number that holders see when a collector calls; default: TWILIO_FROM."""
     record_calls: bool = False
     """Record calls put through, where policies/floor.yaml says that one party's consent is enough."""
+    twilio_senders: str = ""
+    """Senders by the country of the number texted, such as `US=+15005550006,+15005550007 GB=MG… *=+1…`."""
+    texts_per_second: float | None = Field(default=None, gt=0)
+    """How many texts a second each sender may send."""
 
     public_base_url: str = Field(default="", validation_alias="PUBLIC_BASE_URL")
     """Where `arrears serve` is reached from outside, such as https://pay.example.com; what Twilio signs."""
@@ -71,8 +79,14 @@ class Settings(BaseSettings):
         """Texts may bear links to the holder's page, and ask Twilio to call back."""
         return bool(self.public_base_url and self.secret)
 
+    @property
+    def senders(self) -> Mapping[str, tuple[str, ...]]:
+        """The pools of `twilio_senders`, by country or `*`."""
+        return _pools(self.twilio_senders)
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        _ = self.senders
         if self.secret and len(self.secret) < _SHORTEST_SECRET:
             raise ValueError(f"ARREARS_SECRET is shorter than {_SHORTEST_SECRET} characters")
         if self.public_base_url and not _BASE_URL.fullmatch(self.public_base_url):
@@ -83,6 +97,23 @@ class Settings(BaseSettings):
     def twilio_configured(self) -> bool:
         """All three variables are set: texts are sent for real."""
         return bool(self.twilio_account_sid and self.twilio_auth_token and self.twilio_from)
+
+
+@cache
+def _pools(text: str) -> Mapping[str, tuple[str, ...]]:
+    pools: dict[str, tuple[str, ...]] = {}
+    wrong = "ARREARS_TWILIO_SENDERS: {!r} is no {}"
+    for part in text.split():
+        country, _, pool = part.partition("=")
+        if not _COUNTRY.fullmatch(country) or country in pools or not pool:
+            what = "pool; expected one for each country, such as US=+15005550006,+15005550007"
+            raise ValueError(wrong.format(part, what))
+        pools[country] = tuple(pool.split(","))
+        for sender in pools[country]:
+            if not _SENDER.fullmatch(sender):
+                what = "sender; expected a number such as +15005550006, a Messaging Service (MG…) or a sender id"
+                raise ValueError(wrong.format(sender, what))
+    return pools
 
 
 def read_settings() -> Settings:

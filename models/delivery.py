@@ -11,7 +11,8 @@ class Delivery(SQLModel, table=True):
     """The furthest status that a text has reached, by the reference of its step.
 
     It may be known before the step is settled. `sid` is the provider's name for the text, `error_code` its
-    reason why it was not delivered. `at` counts in wall time.
+    reason why it was not delivered. `at` counts in wall time, as do `since`, when the text was sent or first
+    heard of, and `ask_at`: when the provider is to be asked what became of it, None when that is known.
     """
 
     __tablename__ = "deliveries"  # pyright: ignore[reportAssignmentType]
@@ -21,3 +22,5 @@ class Delivery(SQLModel, table=True):
     status: str
     error_code: str = ""
     at: datetime = instant()
+    since: datetime = instant()
+    ask_at: datetime | None = instant(default=None, index=True)

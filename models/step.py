@@ -16,7 +16,8 @@ class Step(SQLModel, table=True):
     effect happened (message SID, digest, task key). `number` is the one called or texted, `actor` the
     party that spoke; a call took place at `disposed_at`. `lease_until` and `intended_wall` count in wall time.
     `carried_by`: the reference of the step about another account of the holder within whose contact this one is
-    told; its proof is that step's.
+    told; its proof is that step's. Of a text that did not arrive, `again_at`: the rung is made again from then;
+    `unreached`: it cannot reach the holder, and another way is to be tried.
     """
 
     __tablename__ = "steps"  # pyright: ignore[reportAssignmentType]
@@ -60,6 +61,8 @@ class Step(SQLModel, table=True):
     actor: str = ""
     disposition: str | None = None
     disposed_at: datetime | None = instant(default=None)
+    again_at: datetime | None = instant(default=None)
+    unreached: bool = False
     tries: int = 0
     owner: str = ""
     lease_until: datetime | None = instant(default=None)

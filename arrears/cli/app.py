@@ -9,7 +9,8 @@ import sys
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from arrears.cli import accounts, agency, calls, contacts, drive, ladders, money, people, rules, serve
+from arrears.channels.tracking import ProviderSilent
+from arrears.cli import accounts, agency, calls, contacts, drive, ladders, money, people, rules, serve, texts
 from arrears.cli.output import note
 from arrears.clock import ClockError
 from arrears.engine.money import MoneyError
@@ -24,6 +25,7 @@ from arrears.operations.explain import NothingToExplain
 from arrears.operations.hold import HoldRefused
 from arrears.operations.inbox import EventRefused
 from arrears.operations.outbox import OutboxUnusable
+from arrears.operations.reconcile_texts import TextsRefused
 from arrears.operations.services import UnknownLadder
 from arrears.operations.steer import SteeringRefused
 from arrears.operations.sweep import ClockStandsLater
@@ -47,9 +49,11 @@ _ANTICIPATED = (
     OutboxUnusable,
     PolicyError,
     PortfolioError,
+    ProviderSilent,
     SettingsError,
     SteeringRefused,
     TemplateError,
+    TextsRefused,
     UnknownAccount,
     UnknownLadder,
     WorkRefused,
@@ -69,6 +73,7 @@ app.add_typer(calls.app, name="calls")
 app.add_typer(rules.rules, name="rules")
 app.add_typer(agency.agency, name="agency")
 app.add_typer(agency.legal, name="legal")
+app.add_typer(texts.app, name="texts")
 
 
 class _Interrupted(BaseException):

@@ -89,6 +89,7 @@ def _say(swept: Swept, at: str, *, json: bool) -> None:
         "closed": swept.closed,
         "failed": swept.failed,
         "unwritten": list(swept.unwritten),
+        "texts_asked_about": swept.asked.asked,
         "braked": swept.braked,
         "as_of": at,
     }
@@ -99,6 +100,8 @@ def _say(swept: Swept, at: str, *, json: bool) -> None:
         say(f"as of {at}: {swept.effects:,} effects ({by_channel}), {swept.closed:,} cases closed")
     if swept.braked:
         note(f"not everything went out: {swept.braked}")
+    if swept.asked.silent:
+        note(f"texts without an end were not asked about: {swept.asked.silent}; the next sweep asks again")
     for line in swept.unwritten:
         note(f"{line}; the accounts are placed, the next sweep writes it")
     if swept.failed:

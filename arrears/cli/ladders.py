@@ -27,7 +27,8 @@ app = typer.Typer(help="Ladders: the policy each case climbs.", no_args_is_help=
 def check(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     """Check a ladder file; every problem is named with its line."""
     ladder = load_ladder(file)
-    say(f"{file}: {ladder.id} is sound, {len(ladder.rungs)} rungs")
+    rungs = sum(not rung.stands_in_for for rung in ladder.rungs)
+    say(f"{file}: {ladder.id} is sound, {rungs} rungs")
 
 
 @app.command()

@@ -16,7 +16,7 @@ from twilio.request_validator import RequestValidator
 
 from arrears.desk.commons import FORM, Deployment, RawBody, rouse
 from arrears.operations import provider
-from arrears.operations.deliveries import report
+from arrears.operations.deliveries import FAILED, report
 from arrears.operations.links import LinkRefused, Purpose, read_mark
 from arrears.operations.provider import Replayed
 
@@ -84,7 +84,9 @@ async def message(services: Deployment, fields: Fields, later: BackgroundTasks) 
 
 
 @router.post("/status/{mark}", status_code=204, openapi_extra=FORM)
-async def status(services: Deployment, fields: Fields, mark: Annotated[str, Path(max_length=128)]) -> Response:
+async def status(
+    services: Deployment, fields: Fields, mark: Annotated[str, Path(max_length=128)], later: BackgroundTasks
+) -> Response:
     """What became of a text or a call, in any order. `mark` is ours, and expires: a stale report is refused."""
     try:
         reference = read_mark(services.settings, Purpose.STATUS, mark, now=services.clock.wall())
@@ -95,13 +97,16 @@ async def status(services: Deployment, fields: Fields, mark: Annotated[str, Path
     if not SID.fullmatch(sid):
         raise HTTPException(400, "no MessageSid or CallSid")
 
-    def handle() -> None:
+    def handle() -> str | None:
         digest = kept(services, f"/twilio/status/{reference}", fields)
-        report(services, reference, sid=sid, status=word, error_code=fields.get("ErrorCode", "")[:16])
+        told = report(services, reference, sid=sid, status=word, error_code=fields.get("ErrorCode", "")[:16])
         provider.handled(services, digest)
+        return told
 
-    await run_in_threadpool(handle)
-    return Response(status_code=204)
+    account_id = await run_in_threadpool(handle)
+    if account_id is not None and word in FAILED:
+        later.add_task(rouse, services, account_id)
+    return Response(status_code=204, background=later)
 
 
 def kept(services: Deployment, path: str, fields: dict[str, str]) -> str:

@@ -14,7 +14,8 @@ class Step:
     """One attempt at one rung.
 
     `at`: when it was intended or settled. `not_before`: a planned step the gate deferred. `needs_person`:
-    the gate sent it to review.
+    the gate sent it to review. Of one that failed, `again_at`: the same rung is made again from then; `unreached`:
+    it could not reach the holder, and another way is to be tried.
     """
 
     rung: str
@@ -26,6 +27,8 @@ class Step:
     needs_person: bool = False
     disposition: Disposition | None = None
     reason: str = ""
+    again_at: datetime | None = None
+    unreached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,8 @@ class Case:
 
     `zone` is the account's first plausible IANA zone: days past due and preferred local times count
     there. `limitation_ends` is the first day on which the claim is time-barred. `broken_at`: when the last
-    promise or plan broke, if nothing was agreed upon since. `lost_contact`: no number is known to be good.
+    promise or plan broke, if nothing was agreed upon since. `lost_contact`: no number is known to be good;
+    `untextable`: none that takes texts.
     `with_agency`: who works the account now, if an agency does; `returned`: rungs whose placement is over.
     `turn`: the holder is not to be contacted about this account before, because of another of theirs.
     """
@@ -70,6 +74,7 @@ class Case:
     last_payment_at: datetime | None = None
     broken_at: datetime | None = None
     lost_contact: bool = False
+    untextable: bool = False
     with_agency: str = ""
     returned: frozenset[str] = frozenset()
     limitation_ends: date | None = None

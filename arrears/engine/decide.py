@@ -41,12 +41,16 @@ class Perform:
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """Record that this attempt is passed over, and why; then decide again."""
+    """Record that this attempt is passed over, and why; then decide again.
+
+    `unreached`: because there is no way to reach the holder by it.
+    """
 
     rung: Rung
     attempt: int
     due_at: datetime
     reason: str
+    unreached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +76,13 @@ Decision = Perform | Skip | Wait | Close
 class _Climb:
     """How far one rung has come: its open attempt if there is one, else the last settled.
 
+    `repeated`: attempts that were not delivered and are made again, which do not use up the ladder's own.
+
     Mutable while `_climbs` gathers it, for speed; nobody changes it afterwards.
     """
 
     attempts: int = 0
+    repeated: int = 0
     last: Step | None = None
     open: Step | None = None
     done_at: datetime | None = None
@@ -116,7 +123,8 @@ def decide(case: Case, ladder: Ladder, *, now: datetime) -> Decision:
         return Wait(None, f"{min(under_way)} is being carried out", min(under_way))
 
     climbs, last_contact = _climbs(case, ladder)
-    dues = [_due_at(rung, climbs, case) for rung in ladder.rungs]
+    dues = [_due_at(rung, climbs, case, ladder) for rung in ladder.rungs]
+    stood_in = {step.rung for step in case.steps if (by := ladder.by_name.get(step.rung)) and by.stands_in_for}
     resumes = _resume(ladder, climbs, case, dues)
     spaced = last_contact + timedelta(hours=ladder.hours_between_contacts) if last_contact else _LONG_AGO
 
@@ -128,17 +136,19 @@ def decide(case: Case, ladder: Ladder, *, now: datetime) -> Decision:
         if climb.ended:
             continue
         due = dues[place]
+        if rung.stands_in_for and (due is None or stood_in - {rung.name}):
+            continue  # the text reached the holder, or a letter has gone in the place of another text
         attempt = climb.open.attempt if climb.open else climb.attempts + 1
-        if place < resumes and not climb.attempts and not rung.gives:
+        if place < resumes and not climb.attempts and not rung.gives and not rung.stands_in_for:
             return Skip(rung, attempt, due or now, f"passed over for {ladder.terms.after_broken}: a promise was broken")
         if rung.until_dpd is not None and (today - case.due_date).days >= rung.until_dpd:
             if climb.attempts and not climb.open:
                 continue
             return Skip(rung, attempt, due or now, f"its time ended at {rung.until_dpd} days past due")
-        if case.lost_contact and rung.channel in _BY_NUMBER and not climb.open:
-            if climb.attempts:
+        if not climb.open and (no_number := _no_number(rung, case)):
+            if climb.attempts and not _is_made_again(climb):
                 continue
-            return Skip(rung, attempt, due or now, "no number is known at which the holder can be reached")
+            return Skip(rung, attempt, due or now, no_number, unreached=True)
         if due is None:
             blocked = blocked or (rung.name, _why_not_due(rung))
             continue
@@ -213,14 +223,44 @@ def _climbs(case: Case, ladder: Ladder) -> tuple[dict[str, _Climb], datetime | N
         climb.attempts = max(climb.attempts, step.attempt)
         if status is StepStatus.DONE:
             climb.done_at = at
-        if climb.attempts >= rung.attempts.most or (step.disposition and step.disposition in rung.ends_on):
+            if rung.stands_in_for:
+                climbs.setdefault(rung.stands_in_for, _Climb()).done_at = at
+        elif step.again_at is not None:
+            climb.repeated += 1
+        if climb.attempts - climb.repeated >= rung.attempts.most or (
+            step.disposition and step.disposition in rung.ends_on
+        ):
             climb.ended = True
     return climbs, last_contact
 
 
-def _due_at(rung: Rung, climbs: dict[str, _Climb], case: Case) -> datetime | None:
-    """When the rung's next attempt falls due by the ladder; None while the rung it follows is not done."""
+def _no_number(rung: Rung, case: Case) -> str:
+    """Why the rung has no number to go to; empty when it has one, or needs none."""
+    if case.lost_contact and rung.channel in _BY_NUMBER:
+        return "no number is known at which the holder can be reached"
+    if case.untextable and rung.channel is ChannelName.SMS:
+        return "no number is known at which the holder gets texts"
+    return ""
+
+
+def _is_made_again(climb: _Climb) -> bool:
+    return climb.last is not None and climb.last.again_at is not None and not climb.ended
+
+
+def _due_at(rung: Rung, climbs: dict[str, _Climb], case: Case, ladder: Ladder) -> datetime | None:
+    """When the rung's next attempt falls due by the ladder; None while the rung it follows is not done.
+
+    A letter that stands in for a text: when that has failed to reach the holder, but not before its own day.
+    """
+    if rung.stands_in_for:
+        failed = climbs.get(rung.stands_in_for, _UNTOUCHED)
+        if not failed.ended or failed.last is None or not failed.last.unreached or failed.last.at is None:
+            return None
+        due = _due_at(ladder.by_name[rung.stands_in_for], climbs, case, ladder)
+        return max(due, failed.last.at) if due is not None else None
     climb = climbs.get(rung.name, _UNTOUCHED)
+    if climb.last is not None and climb.last.again_at is not None and not climb.ended:
+        return climb.last.again_at
     if climb.last is not None and climb.last.at is not None and climb.attempts and not climb.ended:
         return days_later(climb.last.at, rung.attempts.days_apart, rung.due.at, case.zone)
     if isinstance(rung.due, DaysPastDue):
@@ -256,8 +296,8 @@ def _superseded_by(place: int, ladder: Ladder, dues: list[datetime | None], now:
         return None
     successor = None
     for later, due in zip(ladder.rungs[place + 1 :], dues[place + 1 :], strict=True):
-        if later.gives:
-            continue  # a statutory notice speaks for no other rung
+        if later.gives or later.stands_in_for:
+            continue  # a statutory notice speaks for no other rung, nor does what stands in for one
         if due is not None and due <= now and (rung.late is not Late.MERGE or later.stage is rung.stage):
             successor = later.name
     return successor

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import time, timedelta
 from enum import StrEnum
@@ -128,7 +128,8 @@ class Rung:
     """One step of the ladder; `until_dpd` is the day past due from which it is no longer made.
 
     `gives`: the statutory notice that this rung gives, such as `default_notice`. `threatens_suit`: from
-    then on some places treat the creditor as a collector.
+    then on some places treat the creditor as a collector. `otherwise`: the letter that goes, once in a case, when
+    the text cannot reach the holder; `stands_in_for`: the rung in whose place this letter goes.
     """
 
     name: str
@@ -146,11 +147,40 @@ class Rung:
     recall: RecallTerms = RecallTerms()
     gives: str = ""
     threatens_suit: bool = False
+    otherwise: str = ""
+    stands_in_for: str = ""
 
     @property
     def takes_turns(self) -> bool:
         """Whether it waits for its turn among a person's accounts. What the law wants said waits for nobody."""
         return self.channel.reaches_the_holder and not self.gives
+
+
+def stand_in_name(rung: str) -> str:
+    """The name of the letter that goes when `rung` cannot reach the holder."""
+    return f"letter-for-{rung}"
+
+
+def with_stand_ins(rungs: Iterable[Rung]) -> tuple[Rung, ...]:
+    """The rungs, each followed by the letter that goes when it cannot reach the holder, if it names one."""
+    found: list[Rung] = []
+    for rung in rungs:
+        found.append(rung)
+        if rung.otherwise:
+            found.append(
+                Rung(
+                    name=stand_in_name(rung.name),
+                    stage=rung.stage,
+                    channel=ChannelName.LETTER,
+                    template=rung.otherwise,
+                    due=DaysAfter(rung.name, 0, rung.due.at),
+                    late=Late.GO,
+                    until_dpd=rung.until_dpd,
+                    purpose=rung.purpose,
+                    stands_in_for=rung.name,
+                )
+            )
+    return tuple(found)
 
 
 class Leftover(StrEnum):

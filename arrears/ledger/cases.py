@@ -16,7 +16,7 @@ from arrears.engine.case import Case, Step, Suspension, Turn
 from arrears.engine.contact.facts import ContactChannel, Facts, Hold
 from arrears.engine.ladder import RecallTerms
 from arrears.engine.life.books import Books, reckon
-from arrears.engine.life.events import LifeEvent, Payment, Reversal, bad_numbers
+from arrears.engine.life.events import LifeEvent, Payment, Reversal, bad_numbers, untextable_numbers
 from arrears.engine.life.placements import Placed, Placement, placements
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import CaseStatus, ChannelName, Disposition, Party, StepStatus
@@ -93,6 +93,16 @@ class CaseFile:
         return next((number for number in self.account.phones if number not in bad), "")
 
     @property
+    def text_numbers(self) -> list[str]:
+        """The numbers at which the holder is known neither to be out of reach nor to get no texts, in order."""
+        no_use = bad_numbers(self.life) | untextable_numbers(self.life)
+        return [number for number in self.account.phones if number not in no_use]
+
+    def number_for(self, channel: ChannelName) -> str:
+        """The number that a rung of this channel goes to, or none."""
+        return next(iter(self.text_numbers), "") if channel is ChannelName.SMS else self.number
+
+    @property
     def zone(self) -> str:
         """The zone in which this account's days are counted."""
         return self.account.zones[0] if self.account.zones else ""
@@ -130,6 +140,7 @@ class CaseFile:
             last_payment_at=self.last_payment_at,
             broken_at=broken_at,
             lost_contact=not self.number,
+            untextable=not self.text_numbers,
             with_agency=next((p.placed.agency for p in placed if not p.status.over), ""),
             returned=frozenset(p.placed.rung for p in placed if p.status.over),
             limitation_ends=limitation_ends,
@@ -266,6 +277,8 @@ def _step(row: models.Step) -> Step:
         needs_person=row.needs_person,
         disposition=Disposition(row.disposition) if row.disposition else None,
         reason=row.reason,
+        again_at=row.again_at,
+        unreached=row.unreached,
     )
 
 

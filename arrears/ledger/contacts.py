@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import String, bindparam, func, text
+from sqlalchemy import String, bindparam, func, or_, text
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
@@ -16,6 +16,11 @@ from models.types import UTCDateTime
 
 # An intent counts before its outcome is known: whoever would dial again must have paid for it.
 _COUNTED = (StepStatus.INTENDED, StepStatus.DONE, StepStatus.UNKNOWN)
+# What was sent and did not arrive was a contact attempted all the same.
+_SENT = or_(
+    col(models.Step.status).in_(_COUNTED),
+    (col(models.Step.status) == StepStatus.FAILED) & (col(models.Step.proof) != ""),
+)
 _REACHING = tuple(channel for channel in ChannelName if channel.reaches_the_holder)
 _HOLDER = bindparam("holder_id", type_=String)
 _ACCOUNT = bindparam("account_id", type_=String)
@@ -34,7 +39,7 @@ _STEPS = (
     .join(models.Account, col(models.Account.id) == col(models.Step.account_id))
     .where(
         col(models.Account.holder_id) == _HOLDER,
-        col(models.Step.status).in_(_COUNTED),
+        _SENT,
         col(models.Step.channel).in_(_REACHING),
         _WHEN >= _SINCE,
     )
@@ -50,7 +55,7 @@ _STEPS_ELSEWHERE = (
     .where(
         col(models.Account.holder_id) == _HOLDER,
         col(models.Step.account_id) != _ACCOUNT,
-        col(models.Step.status).in_(_COUNTED),
+        _SENT,
         col(models.Step.channel).in_(_REACHING),
         _WHEN > _SINCE,
     )

@@ -25,6 +25,7 @@ from arrears.engine.life.events import (
     Promise,
     Residue,
     Reversal,
+    Untextable,
     Withdrawn,
 )
 from arrears.engine.life.placements import PlacementReported, Recalled, ReferralReported, Remitted
@@ -41,6 +42,7 @@ KINDS: Final[Mapping[str, type[LifeEvent]]] = {
     "plan": Plan,
     "withdrawn": Withdrawn,
     "number": NumberChecked,
+    "untextable": Untextable,
     "hold": HoldSet,
     "release": HoldReleased,
     "consent": ConsentGiven,

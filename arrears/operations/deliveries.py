@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
 import models
+from arrears.engine.vocabulary import StepStatus
+from arrears.ledger.cases import file_of, lock_person
 from arrears.ledger.events import log_event
-from arrears.operations.services import Services
+from arrears.operations.services import Services, instant
+from arrears.operations.undelivered import delivered_after_all, follow
 
 # How far a text or a call has come. A report that says less than is known comes late and changes nothing.
 _RANK: Final = {
@@ -19,35 +23,91 @@ _RANK: Final = {
     **dict.fromkeys(("delivered", "completed"), 4),
     "read": 5,
 }
+_SENT: Final = 2
+FAILED: Final = ("undelivered", "failed", "canceled")
+DELIVERED: Final = ("delivered", "read")
 
 
-def report(services: Services, reference: str, *, sid: str, status: str, error_code: str) -> bool:
-    """Keep the furthest status of the text with this reference; whether anything is new.
+def report(
+    services: Services, reference: str, *, sid: str, status: str, error_code: str, who: str = "provider"
+) -> str | None:
+    """Keep the furthest status of the text with this reference, and do what follows; whose it is, if that is new.
 
-    It proves that the provider took the text: an intent cut short is settled by it without a look-up.
+    It proves that the provider took the text: an intent cut short is settled by it without a look-up, and what
+    follows from its failure then follows when it is settled.
     """
     if status not in _RANK:
-        return False
-    wall, now = services.clock.wall(), services.clock.now()
+        return None
+    wall, at = services.clock.wall(), instant(services, None)
     with services.ledger.write() as session:
-        step = session.exec(select(models.Step).where(models.Step.reference == reference).with_for_update()).first()
-        if step is None:
-            return False
+        found = session.exec(select(models.Step.account_id).where(models.Step.reference == reference)).first()
+        if found is None:
+            return None
+        lock_person(session, found)
+        query = select(models.Step).where(models.Step.reference == reference).with_for_update()
+        step = session.exec(query.execution_options(populate_existing=True)).one()
         known = session.get(models.Delivery, reference)
         data: dict[str, object] = {"reference": reference, "rung": step.rung}
-        told: dict[str, Any] = {"who": "provider", "at": now, "wall": wall, "account_id": step.account_id}
+        told: dict[str, Any] = {"who": who, "at": at, "wall": wall, "account_id": step.account_id}
         if known is not None and known.sid != sid:
             why = "the provider names two texts with one reference"
             log_event(session, "for a person", why=why, data=data, **told)
-            return True
+            return found
         if known is not None and _RANK[known.status] >= _RANK[status]:
-            return False
-        row = known or models.Delivery(reference=reference, sid=sid, status=status, at=wall)
-        row.status, row.error_code, row.at = status, error_code, wall
-        session.add(row)
+            return None
+        note(services, session, step, sid=sid, status=status, error_code=error_code, wall=wall)
         data |= {"status": status} | ({"error_code": error_code} if error_code else {})
         log_event(session, "delivery", data=data, **told)
-        return True
+        heed(services, session, step, who=who, at=at, wall=wall)
+        return found
+
+
+def note(
+    services: Services,
+    session: Session,
+    step: models.Step,
+    *,
+    sid: str,
+    status: str,
+    error_code: str,
+    wall: datetime,
+) -> None:
+    """Keep what the provider says of a text, if it says more than is known, in the caller's transaction."""
+    row = session.get(models.Delivery, step.reference)
+    if row is not None and (row.sid != sid or _RANK[row.status] >= _RANK[status]):
+        return
+    if row is None:
+        row = models.Delivery(reference=step.reference, sid=sid, status=status, at=wall, since=wall)
+    row.status, row.error_code, row.at = status, error_code, wall
+    ask_after = services.delivery.unfinished.ask_after
+    row.ask_at = None if status in (*FAILED, *DELIVERED) else row.since + ask_after
+    session.add(row)
+
+
+def heed(services: Services, session: Session, step: models.Step, *, who: str, at: datetime, wall: datetime) -> None:
+    """Let the case follow what is known of a text: once, and not before its own outcome is committed.
+
+    The caller has locked the person.
+    """
+    known = session.get(models.Delivery, step.reference)
+    if known is None:
+        return
+    if known.status in FAILED and step.status == StepStatus.DONE:
+        follow(services, session, _file(session, step), step, code=known.error_code, who=who, at=at, wall=wall)
+    elif known.status in DELIVERED and step.status == StepStatus.FAILED and step.proof:
+        delivered_after_all(services, session, _file(session, step), step, who=who, at=at, wall=wall)
+
+
+def has_left(status: str) -> bool:
+    """Whether a text of this status has left the provider for the carrier."""
+    return _RANK[status] >= _SENT
+
+
+def _file(session: Session, step: models.Step):
+    session.flush()
+    return file_of(
+        session, session.get_one(models.Account, step.account_id), session.get_one(models.Case, step.case_id)
+    )
 
 
 def proof_of(session: Session, reference: str) -> str | None:

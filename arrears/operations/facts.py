@@ -36,7 +36,7 @@ def proposal_of(file: CaseFile, rung: Rung) -> Proposal:
         channel=contact_channel(rung.channel),
         actor=file.actor,
         purpose=rung.purpose,
-        number=file.number,
+        number=file.number_for(rung.channel),
         debt=file.account.id,
     )
 

@@ -171,8 +171,8 @@ class _Desk:
                     close_case(self.session, self.file, outcome, who=self.who, at=now, wall=wall)
                     recall_what_is_due(self.services, self.session, self.file, at=now, who=self.who)
                     return Closed(self.file.case.outcome)
-                case Skip(rung, attempt, due_at, reason):
-                    self._skip(self._planned(rung, attempt, due_at), reason, now)
+                case Skip(rung, attempt, due_at, reason, unreached):
+                    self._skip(self._planned(rung, attempt, due_at), reason, now, unreached=unreached)
                 case Wait(until, reason, rung_name):
                     return self._stand(until, reason, rung_name, now)
                 case Perform(rung, attempt, due_at):
@@ -224,7 +224,8 @@ class _Desk:
                 step.not_before, step.reason = until, reason
                 self._log("deferred", now, step, why=reason, rules=rules, until=iso(until))
             case Deny(rules, reason, Scope.CONTACT) if rung.channel.reaches_the_holder:
-                self._skip(step, reason, now)
+                # Texts are closed, not the case: a letter may stand in, if the gate lets it.
+                self._skip(step, reason, now, unreached=rung.channel is ChannelName.SMS)
             case Deny(rules, reason, _):
                 # Nothing replaces a placement or a referral, and a hold can end: judge it again.
                 step.not_before, step.reason = now + _JUDGE_AGAIN, reason
@@ -257,6 +258,7 @@ class _Desk:
                 self.session.add(step)
                 return None
             step.status, step.at, step.reason = StepStatus.FAILED, now, str(error)
+            step.unreached = rung.channel is ChannelName.SMS and not self.file.text_numbers
             self.session.add(step)
             self._log("failed", now, step, why=step.reason)
             return None
@@ -336,8 +338,8 @@ class _Desk:
         self.session.add(step)
         return step
 
-    def _skip(self, step: models.Step, reason: str, now: datetime) -> None:
-        step.status, step.at, step.reason = StepStatus.SKIPPED, now, reason
+    def _skip(self, step: models.Step, reason: str, now: datetime, *, unreached: bool = False) -> None:
+        step.status, step.at, step.reason, step.unreached = StepStatus.SKIPPED, now, reason, unreached
         self.session.add(step)
         self._log("skipped", now, step, why=reason, rules=tuple(step.rules))
 

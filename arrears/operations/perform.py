@@ -31,10 +31,11 @@ from arrears.ledger.events import log_event
 from arrears.ledger.owner import this_process
 from arrears.operations.brakes import stopped_why
 from arrears.operations.close import drop_calls_if_paid
-from arrears.operations.deliveries import proof_of
+from arrears.operations.deliveries import heed, note, proof_of
 from arrears.operations.services import Services
 from arrears.operations.standstill import standstill
 from arrears.operations.told import CARRIES, settle_told
+from arrears.operations.undelivered import follow, is_a_code
 
 _LONGEST_BACKOFF = timedelta(hours=1)
 _FIRST_BACKOFF = timedelta(seconds=2)
@@ -45,10 +46,22 @@ def carry_out(services: Services, intent: Intent, channel: ChannelName, *, who: 
 
     Nothing is done if it stopped being ours: whoever slept through its lease may find others at it.
     """
+    # Waited for before the last look, so that nothing that arrives meanwhile is missed, nor the lease outlived.
+    if late := _out_of_turn(services, intent):
+        return _settle(services, intent, channel, late, who=who)
     before = _withdrawn(services, intent)
     if isinstance(before, StepStatus):
         return before
-    return _settle(services, intent, before or services.channels[channel].perform(intent), who=who)
+    return _settle(services, intent, channel, before or services.channels[channel].perform(intent), who=who)
+
+
+def _out_of_turn(services: Services, intent: Intent) -> TryAgain | None:
+    """Wait until the text's sender may send it; why it goes later, when that takes too long."""
+    sender = intent.payload.get("from")
+    at_most = timedelta(seconds=services.settings.lease_seconds / 2)
+    if not sender or services.pace.wait(sender, at_most=at_most):
+        return None
+    return TryAgain("its sender may not send more texts just now", after=at_most)
 
 
 def reconcile(services: Services, intent: Intent, channel: ChannelName, *, who: str) -> StepStatus:
@@ -57,7 +70,7 @@ def reconcile(services: Services, intent: Intent, channel: ChannelName, *, who: 
         sid = proof_of(session, intent.reference)
     # The provider's own report settles it sooner than its list, and does not depend on its being reachable.
     finding = Found(sid) if sid else services.channels[channel].look_up(intent)
-    return _settle(services, intent, finding, who=who)
+    return _settle(services, intent, channel, finding, who=who)
 
 
 # Life events after which a case may stand still though something is due.
@@ -137,11 +150,14 @@ def _purpose(step: models.Step) -> str:
     return str(step.verdict.get("purpose", ""))
 
 
-def _settle(services: Services, intent: Intent, result: Outcome | Finding, *, who: str) -> StepStatus:
+def _settle(
+    services: Services, intent: Intent, channel: ChannelName, result: Outcome | Finding, *, who: str
+) -> StepStatus:
     """Commit what is known about an intent. Nothing changes if it stopped being ours."""
     now, wall = services.clock.now(), services.clock.wall()
     with services.ledger.write() as session:
-        if intent.payload.get(CARRIES):
+        # What becomes of a text may concern all that the person has.
+        if intent.payload.get(CARRIES) or channel is ChannelName.SMS:
             lock_person(session, intent.account_id)
         file = read_case_file(session, intent.account_id, lock=True)
         step = file.step(intent.rung, intent.attempt)
@@ -207,7 +223,26 @@ def _settle(services: Services, intent: Intent, result: Outcome | Finding, *, wh
         what = _event_name(StepStatus(step.status), result)
         log_event(session, what, who=who, at=now, wall=wall, case=file.case, why=why, data=data)
         settle_told(session, step, retry_at=retry_at, who=who, at=now, wall=wall)
+        if channel is ChannelName.SMS:
+            _what_became(services, session, file, step, result, who=who)
         return StepStatus(step.status)
+
+
+def _what_became(
+    services: Services, session: Session, file: CaseFile, step: models.Step, result: Outcome | Finding, *, who: str
+) -> None:
+    """What the provider said of a text, now or in a report that came before: its failure has consequences."""
+    now, wall = services.clock.now(), services.clock.wall()
+    match result:
+        case Done(sid, detail) | Found(sid, detail):
+            if "status" in detail:
+                told = {"status": str(detail["status"] or "queued"), "error_code": str(detail.get("error_code") or "")}
+                note(services, session, step, sid=sid, **told, wall=wall)
+            heed(services, session, step, who=who, at=now, wall=wall)
+        case Refused(code) | Declined(code) if is_a_code(code):
+            follow(services, session, file, step, code=code, who=who, at=now, wall=wall)
+        case _:
+            pass
 
 
 def _event_name(status: StepStatus, result: Outcome | Finding) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -12,8 +13,10 @@ from arrears.channels.agency import PlacementRow
 from arrears.channels.legal import ReferralPackError
 from arrears.clock import iso
 from arrears.engine.contact.disclosures import required_words
-from arrears.engine.contact.facts import Facts
+from arrears.engine.contact.facts import Facts, Proposal
+from arrears.engine.contact.gate import gate
 from arrears.engine.contact.notices import expires
+from arrears.engine.contact.verdict import Allow
 from arrears.engine.delinquency import days_past_due, local_date
 from arrears.engine.ladder import Rung
 from arrears.engine.money import Money
@@ -21,10 +24,19 @@ from arrears.engine.vocabulary import ChannelName, StepStatus
 from arrears.ledger.cases import CaseFile
 from arrears.operations.facts import proposal_of
 from arrears.operations.links import holder_link
+from arrears.operations.senders import sender_for
 from arrears.operations.services import TEMPLATE_KINDS, Services
 from arrears.operations.standstill import books_of
 from arrears.rendering.context import Address, ChronologyLine, ContactContext, OtherAccount, StatementLine
 from arrears.rendering.errors import RenderError, TemplateError
+from arrears.rendering.segments import segments
+
+logger = logging.getLogger(__name__)
+
+# How long a text may wait at the provider, as the hours of contact allow.
+_VALID_FOR = tuple(timedelta(minutes=minutes) for minutes in (240, 120, 60, 30, 10))
+# An amount as most texts have it, in minor units.
+_ORDINARY = 12_000
 
 
 class CannotPrepare(Exception):
@@ -62,7 +74,10 @@ def prepare(
                 link = holder_link(services.settings, step.reference, now=now)
                 context = replace(context, payment_url=link or context.payment_url)
                 body = services.catalog.text("sms", rung.template, context)
-                return {"to": _number(file), "body": body}
+                payload = text_payload(services, file, number=_number(file, rung.channel), body=body)
+                if "from" in payload:
+                    payload["validity_seconds"] = _validity(services, proposal_of(file, rung), facts, now)
+                return payload | {"segments": _segments(services, rung.template, context, body)}
             case ChannelName.CALL:
                 return _call(services, file, rung, context)
             case ChannelName.LETTER:
@@ -80,6 +95,40 @@ def prepare(
         raise TemplateUnusable(str(error)) from error
     except ReferralPackError as error:
         raise CannotPrepare(str(error)) from error
+
+
+def text_payload(services: Services, file: CaseFile, *, number: str, body: str) -> dict[str, Any]:
+    """What a text says, to whom and from whom; the sender is the holder's for good."""
+    payload = {"to": number, "body": body}
+    if services.settings.twilio_configured:
+        payload["from"] = sender_for(services.settings, number, file.account.holder_id)
+    return payload
+
+
+def _validity(services: Services, proposal: Proposal, facts: Facts, now: datetime) -> int:
+    """How many seconds the provider may keep the text in its queue: it must not go out in quiet hours."""
+    for span in _VALID_FOR:
+        if isinstance(gate(proposal, services.rulebook, facts, now=now + span), Allow):
+            return int(span.total_seconds())
+    return int(_VALID_FOR[-1].total_seconds())
+
+
+def _segments(services: Services, template: str, context: ContactContext, body: str) -> dict[str, Any]:
+    """How the text is counted and, where that is more than the template's ordinary text takes, how many those are."""
+    counted = segments(body)
+    found: dict[str, Any] = {"encoding": str(counted.encoding), "count": counted.count}
+    if counted.count == 1:
+        return found
+    currency = context.amount_due.currency
+    amounts = {"amount_due": Money(_ORDINARY, currency), "balance": Money(10 * _ORDINARY, currency)}
+    ordinary = replace(context, others=(), creditor=services.settings.creditor, **amounts)
+    usual = segments(services.catalog.text("sms", template, ordinary))
+    if counted.count > usual.count:
+        found["usual"] = usual.count
+        logger.warning(
+            "account %s: template sms/%s takes %s instead of %s", context.account_id, template, counted, usual
+        )
+    return found
 
 
 def _respond_by(services: Services, rung: Rung, facts: Facts, now: datetime) -> date | None:
@@ -119,10 +168,11 @@ def contact_context(
     )
 
 
-def _number(file: CaseFile) -> str:
-    if not file.number:
+def _number(file: CaseFile, channel: ChannelName) -> str:
+    number = file.number_for(channel)
+    if not number:
         raise CannotPrepare("no number is known at which the holder can be reached")
-    return file.number
+    return number
 
 
 def _other(file: CaseFile) -> OtherAccount:
@@ -132,7 +182,7 @@ def _other(file: CaseFile) -> OtherAccount:
 
 def _call(services: Services, file: CaseFile, rung: Rung, context: ContactContext) -> dict[str, Any]:
     payload: dict[str, Any] = {
-        "number": _number(file),
+        "number": _number(file, ChannelName.CALL),
         "script": services.catalog.text("calls", rung.template, context),
         "zone": file.zone,
         "best_from": rung.due.at.strftime("%H:%M"),

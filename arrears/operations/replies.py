@@ -22,7 +22,7 @@ from arrears.operations.brakes import stopped_why
 from arrears.operations.consent import allow, forbid, known_contact, still_open
 from arrears.operations.moves import claim, intent_of
 from arrears.operations.perform import carry_out
-from arrears.operations.prepare import contact_context
+from arrears.operations.prepare import contact_context, text_payload
 from arrears.operations.reconsider import reconsider
 from arrears.operations.services import Services
 from arrears.operations.work import Work, open_item
@@ -204,7 +204,8 @@ def _answer(
         intended_wall=wall,
     )
     context = contact_context(services, file, step, now=at)
-    step.payload = {"to": step.number, "body": services.catalog.text("sms", template, context)}
+    body = services.catalog.text("sms", template, context)
+    step.payload = text_payload(services, file, number=step.number, body=body)
     claim(services, session, step, wall)
     data: dict[str, object] = {"rung": template, "attempt": attempt, "reference": step.reference}
     log_event(session, "intended", who=who, at=at, wall=wall, case=file.case, data=data)

@@ -10,7 +10,7 @@ import models
 from arrears.engine.vocabulary import CaseStatus, StepStatus
 from arrears.operations.services import Services, ledger_clock
 from arrears.operations.standstill import LEFTOVER
-from arrears.operations.work import open_items
+from arrears.operations.work import Work, open_items
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def waiting_for_people(services: Services, *, limit: int = 200) -> list[Waiting]
         *(Waiting(s.account_id, s.rung, s.reason, f"arrears approve {s.account_id} {s.rung}") for s in review),
         *(Waiting(c.account_id, "", f"halted: {c.halted_why}", f"arrears resume {c.account_id}") for c in halted),
         *(Waiting(c.account_id, "", LEFTOVER, f"arrears leftover {c.account_id} --keep|--waive") for c in leftovers),
-        *(Waiting(i.account_id, "", i.kind, f"arrears attend {i.id} --by NAME --answer TEXT") for i in items),
+        *(Waiting(i.account_id, "", _asked(i), f"arrears attend {i.id} --by NAME --answer TEXT") for i in items),
         *(
             Waiting(
                 h.account_id,
@@ -94,3 +94,8 @@ def waiting_for_people(services: Services, *, limit: int = 200) -> list[Waiting]
             if (c.account_id, c.next_rung) not in reviewed
         ),
     ]
+
+
+def _asked(item: models.WorkItem) -> str:
+    """What the item is about. The holder's own words stay with it; what the provider says is ours to read."""
+    return item.note if item.kind == Work.TEXTS else item.kind

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 from arrears.channels.agency import AgencyFolder
 from arrears.channels.effect import Channel
@@ -17,6 +18,7 @@ from arrears.engine.contact.disclosures import words_by_rule
 from arrears.engine.contact.facts import Facts, contact_channel
 from arrears.engine.contact.notices import with_notices
 from arrears.engine.contact.rules import Rulebook
+from arrears.engine.delivery import DeliveryPolicy
 from arrears.engine.ladder import Ladder
 from arrears.engine.vocabulary import ChannelName
 from arrears.ledger import state
@@ -24,13 +26,15 @@ from arrears.ledger.cases import CaseFile
 from arrears.ledger.database import Ledger
 from arrears.operations.call_queue import LedgerCallQueue
 from arrears.operations.links import status_link
+from arrears.operations.pace import LocalPace, NoPace, Pace
 from arrears.operations.place import AgencyChannel
 from arrears.policies.contact_rules import load_rulebook
+from arrears.policies.delivery import load_delivery
 from arrears.policies.floor import Floor, load_floor
 from arrears.policies.ladders import LadderShelf, load_ladders
 from arrears.policies.limitation import Limitation, load_limitation
 from arrears.rendering.catalog import Catalog, Kind
-from arrears.settings import Settings
+from arrears.settings import ROOT, Settings
 
 _LadderKey = tuple[str, tuple[str, ...], bool, frozenset[str], date]
 _MOST_LADDERS = 10_000
@@ -47,11 +51,13 @@ class Services:
     rulebook: Rulebook
     limitation: Limitation
     floor: Floor
+    delivery: DeliveryPolicy
     catalog: Catalog
     channels: Mapping[ChannelName, Channel]
     letters: LetterChannel
     legal: LegalChannel
     placements: AgencyFolder
+    pace: Pace = field(default_factory=NoPace)
     _lawful: dict[_LadderKey, Ladder] = field(default_factory=dict[_LadderKey, Ladder])
 
     def ladder(self, name: str, version: int) -> Ladder:
@@ -87,15 +93,17 @@ class Services:
         self.ledger.close()
 
 
-def open_services(settings: Settings, *, live: bool = True) -> Services:
+def open_services(settings: Settings, *, live: bool = True, pace: Pace | None = None) -> Services:
     """Open the ledger and load policies and templates; every broken one is named in the error.
 
-    Texts go out through Twilio only when `live` and Twilio is configured.
+    Texts go out through Twilio only when `live` and Twilio is configured, at `pace`; by default this process keeps
+    the one that is set.
     """
     ladders = load_ladders(settings.policies / "ladders")
     rulebook = load_rulebook(settings.policies / "contact-rules")
     limitation = load_limitation(settings.policies / "limitation.yaml")
-    floor = load_floor(settings.policies / "floor.yaml")
+    floor = load_floor(_policy(settings, "floor.yaml"))
+    delivery = load_delivery(_policy(settings, "delivery/twilio.yaml"))
     catalog = Catalog(settings.templates)
     for ladder in ladders.versions.values():
         for rung in ladder.rungs:
@@ -128,6 +136,7 @@ def open_services(settings: Settings, *, live: bool = True) -> Services:
         rulebook=rulebook,
         limitation=limitation,
         floor=floor,
+        delivery=delivery,
         catalog=catalog,
         channels={
             ChannelName.SMS: sms,
@@ -139,7 +148,14 @@ def open_services(settings: Settings, *, live: bool = True) -> Services:
         letters=letters,
         legal=legal,
         placements=placements,
+        pace=pace or (LocalPace(settings.texts_per_second) if settings.texts_per_second else NoPace()),
     )
+
+
+def _policy(settings: Settings, name: str) -> Path:
+    """A lender's own file, or the one that comes with the program in a folder that has none."""
+    own = settings.policies / name
+    return own if own.exists() else ROOT / "policies" / name
 
 
 class UnknownLadder(LookupError):

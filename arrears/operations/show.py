@@ -182,8 +182,10 @@ def _step(step: models.Step, report: models.Delivery | None) -> dict[str, Any]:
         "proof": step.proof or None,
         "rules": step.rules,
         "reason": step.reason,
+        "again_at": iso(step.again_at) if step.again_at else None,
         "carried_by": step.carried_by or None,
         "disposition": step.disposition,
+        "segments": step.payload.get("segments"),
         "delivery": {"status": report.status, "error_code": report.error_code or None} if report else None,
     }
 

@@ -107,12 +107,13 @@ def settle(
         step = steps[-1]
         if step.status not in (StepStatus.UNKNOWN, StepStatus.FAILED, StepStatus.SKIPPED):
             raise SteeringRefused(f"{rung} attempt {step.attempt} is {step.status}; nothing to settle")
-        step.needs_person = False
+        step.needs_person, step.again_at = False, None
         match settlement:
             case Settlement.DONE:
                 step.status = StepStatus.DONE
             case Settlement.AGAIN:
                 step.status, step.at, step.not_before, step.carried_by = StepStatus.PLANNED, None, None, ""
+                step.unreached = False
             case Settlement.SKIP:
                 step.status = StepStatus.SKIPPED
         step.reason = f"settled by {by}: {why}"

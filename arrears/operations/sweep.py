@@ -21,6 +21,7 @@ from arrears.operations.brakes import Budget
 from arrears.operations.moves import Standstill
 from arrears.operations.place import write_agency_files
 from arrears.operations.services import Services
+from arrears.operations.texts import Asked, ask_what_became
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,8 @@ class ClockStandsLater(ValueError):
 class Swept:
     """What one sweep did: accounts looked at, effects made, who failed, what stopped it early.
 
-    `unwritten`: placement files that are owed and could not be written, a line each.
+    `unwritten`: placement files that are owed and could not be written, a line each. `asked`: texts whose end
+    nobody had reported, which the provider was asked about.
     """
 
     looked_at: int = 0
@@ -44,6 +46,7 @@ class Swept:
     closed: int = 0
     failed: list[str] = field(default_factory=list[str])
     unwritten: tuple[str, ...] = ()
+    asked: Asked = field(default_factory=Asked)
     braked: str | None = None
     rested: dict[str, Advanced] = field(default_factory=dict[str, Advanced])
 
@@ -63,6 +66,10 @@ def sweep(
     Cases that a timeline drives are left to it until they are late by the sweep's grace.
     """
     result = Swept()
+    # First, so that what follows from it is decided in this very sweep.
+    result.asked = ask_what_became(services, who=who)
+    if result.asked.silent:
+        logger.warning("%s; the next sweep asks again", result.asked.silent)
     ids = list(accounts) if accounts is not None else due_accounts(services, limit=limit)
     for account_id in ids:
         if before is not None:

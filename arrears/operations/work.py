@@ -30,6 +30,7 @@ class Work(StrEnum):
     LANGUAGE = "language"
     PLACEMENT = "placement"
     REFERRAL = "referral"
+    TEXTS = "texts"
 
 
 class WorkRefused(Exception):

@@ -6,6 +6,7 @@ from functools import lru_cache
 from threading import Lock
 
 from arrears.operations.services import Services, open_services
+from arrears.orchestration.pace import PrefectPace
 from arrears.settings import Settings, read_settings
 
 _opening = Lock()
@@ -19,4 +20,6 @@ def services() -> Services:
 
 @lru_cache(maxsize=4)
 def _open(settings: str) -> Services:
-    return open_services(Settings.model_validate_json(settings, by_name=True))
+    read = Settings.model_validate_json(settings, by_name=True)
+    pace = PrefectPace(read.texts_per_second) if read.twilio_configured and read.texts_per_second else None
+    return open_services(read, pace=pace)

@@ -75,6 +75,8 @@ def _drawn(rung: Rung, due_date: date, zone: str) -> DrawnRung:
         case DaysPastDue(days, clock):
             at = at_local(due_date + timedelta(days=days), clock, zone).astimezone(zone_of(zone))
             when = f"{at:%Y-%m-%d %H:%M %Z} ({_days(days)} past due)"
+        case DaysAfter() if rung.stands_in_for:
+            when = f"once, if no text reaches the holder by {rung.stands_in_for}"
         case DaysAfter(before, days, clock):
             when = f"{_days(days)} after {before}, at {clock:%H:%M}"
         case _:

@@ -211,6 +211,13 @@ class RungRow(Row):
     recall: RecallRow | None = None
     gives: Word | None = None
     threatens_suit: bool = False
+    otherwise: Name | None = None
+
+    @model_validator(mode="after")
+    def _texts(self) -> Self:
+        if self.otherwise is not None and self.made_by is not ChannelName.SMS:
+            raise wrong_block(f"otherwise belongs to a text; this rung is made by {self.made_by}")
+        return self
 
     @model_validator(mode="after")
     def _agency(self) -> Self:
@@ -247,4 +254,5 @@ class RungRow(Row):
             recall=self.recall.terms() if self.recall else RecallTerms(),
             gives=self.gives or "",
             threatens_suit=self.threatens_suit,
+            otherwise=self.otherwise or "",
         )

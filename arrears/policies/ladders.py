@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from arrears.engine.ladder import Ladder, SeveralAccounts
+from arrears.engine.ladder import Ladder, SeveralAccounts, stand_in_name, with_stand_ins
 from arrears.policies.check import Row, check
 from arrears.policies.document import Document, Place
 from arrears.policies.fields import Name
@@ -60,7 +60,7 @@ def load_ladder(path: Path) -> Ladder:
         name=head.ladder,
         version=head.version,
         hours_between_contacts=head.hours_between_contacts,
-        rungs=tuple(row.as_rung() for _, row in rows if row is not None),
+        rungs=with_stand_ins(row.as_rung() for _, row in rows if row is not None),
         description=head.description.strip(),
         terms=head.terms.terms(),
         several=head.several_accounts.several() if head.several_accounts else SeveralAccounts(),
@@ -120,6 +120,9 @@ def _check_order(document: Document, rows: list[tuple[Place, RungRow]]) -> None:
             document.report((*place, "stage"), f"stage {row.stage} cannot stand below {above}")
         else:
             highest = row
+        if row.otherwise is not None and stand_in_name(row.rung) in order:
+            letter = f"{stand_in_name(row.rung)!r}, the name of the letter that stands in for it"
+            document.report((*place, "otherwise"), f"another rung is called {letter}")
         if row.due.after is not None:
             _check_named(document, order, place, row.due.after, (*place, "due", "after"), "is due after")
         for number, requirement in enumerate(row.requires):

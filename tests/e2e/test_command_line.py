@@ -397,7 +397,7 @@ def test_a_ladder_is_drawn_with_its_dates(desk: Desk) -> None:
 
 def test_a_ladder_with_a_typo_is_refused_by_file_and_line(desk: Desk, policies: Path) -> None:
     file = policies / "ladders" / "card-standard.yaml"
-    assert desk.done("ladder", "check", file).out == f"{file}: card-standard@2 is sound, 9 rungs\n"
+    assert desk.done("ladder", "check", file).out == f"{file}: card-standard@3 is sound, 9 rungs\n"
     lines = file.read_text().splitlines()
     typo = next(n for n, line in enumerate(lines) if "stage: call" in line)
     lines[typo] = lines[typo].replace("stage", "stagge")
@@ -412,7 +412,7 @@ def test_a_ladder_with_a_typo_is_refused_by_file_and_line(desk: Desk, policies: 
 def test_an_unknown_ladder_is_refused_with_those_there_are(desk: Desk) -> None:
     for words in (("ladder", "show", "gold"), ("ladder", "migrate", "gold")):
         assert "'gold' is not in policies/ladders; there is card-standard@1" in desk.refused(*words)
-    assert desk.done("ladder", "migrate", "card-standard").out == "moved to card-standard@2: none\n"
+    assert desk.done("ladder", "migrate", "card-standard").out == "moved to card-standard@3: none\n"
 
 
 def test_contact_facts_get_a_verdict_each(desk: Desk) -> None:

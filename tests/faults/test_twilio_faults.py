@@ -14,12 +14,15 @@ from arrears.ledger.cases import read_case_file
 from arrears.operations.advance import advance
 from arrears.operations.brakes import Budget
 from arrears.operations.moves import Standstill
+from arrears.operations.numbers import check_number
+from arrears.operations.review import waiting_for_people
 from arrears.operations.services import Services
+from arrears.operations.show import show
 from arrears.operations.steer import Settlement, SteeringRefused, settle
 from arrears.operations.sweep import catch_up, sweep
 from tests.faults.conftest import at_twilio
 from tests.support.audit import Books, assert_made_once, books_of, effects_of, step_and_case, told_of
-from tests.support.landings import ACCOUNT, Stairs
+from tests.support.landings import ACCOUNT, BEGINS, Stairs
 from tests.support.twilio_stand_in import TwilioStandIn
 
 pytestmark = pytest.mark.faults
@@ -57,6 +60,10 @@ class Desk:
         return catch_up(self.services, self.until + timedelta(days=days), who="test", budget=Budget()).effects
 
 
+def steps(desk: Desk) -> list[tuple[str, str]]:
+    return [(step["rung"], step["status"]) for step in show(desk.services, ACCOUNT)["steps"]]
+
+
 @pytest.fixture
 def desk(stairs: Stairs, twilio: TwilioStandIn, request: pytest.FixtureRequest) -> Iterator[Desk]:
     # Absence is proved against Twilio's clock, which goes by whole seconds.
@@ -70,13 +77,15 @@ def desk(stairs: Stairs, twilio: TwilioStandIn, request: pytest.FixtureRequest) 
 # Known not to have gone -----------------------------------------------------------------------------------------
 
 
-def test_a_number_that_is_none_fails_the_step_and_the_ladder_goes_on(desk: Desk):
-    desk.twilio.mailbox.refuse(NUMBER, 21211)
+def test_what_is_ours_to_repair_fails_the_step_and_the_ladder_goes_on(desk: Desk):
+    desk.twilio.mailbox.refuse(NUMBER, 21612)
     assert desk.sweep() == 0
     assert (desk.step.status, desk.step.reason) == (
         StepStatus.FAILED,
-        "21211: the recipient's number is no valid phone number",
+        "21612: Twilio has no route from the sender to the recipient's number",
     )
+    [item] = waiting_for_people(desk.services)
+    assert item.reason.startswith("texts fail with 21612: no route from the sender to the number; https://")
     assert (desk.case.next_rung, desk.case.retry_at) == ("sms-2", None)
     desk.twilio.mailbox.refused.clear()
     desk.catch_up(days=4)
@@ -90,7 +99,41 @@ def test_a_holder_who_replied_stop_is_skipped_and_the_ladder_goes_on(desk: Desk)
     assert desk.step.status == StepStatus.SKIPPED
     assert desk.step.reason == "21610: the recipient has replied STOP to this sender"
     assert desk.case.next_rung == "sms-2"
-    assert not desk.twilio.accepted()
+    desk.twilio.mailbox.refused.clear()
+    desk.catch_up(days=20)
+    assert [(hold["kind"], hold["channel"]) for hold in show(desk.services, ACCOUNT)["holds"]] == [
+        ("CHANNEL_OPTOUT", "sms")
+    ]
+    assert not desk.twilio.accepted(), "STOP was evaded"
+    assert [rung for rung, status in steps(desk) if status == "done"] == ["letter-for-sms-2"]
+
+
+@pytest.mark.parametrize("code", [21211, 21614])
+def test_who_cannot_be_texted_gets_one_letter_in_place_of_all_texts(desk: Desk, code: int):
+    desk.twilio.mailbox.refuse(NUMBER, code)
+    desk.catch_up(days=20)
+    assert [step for step in steps(desk) if step[0] != "call-1"] == [
+        ("sms-1", "failed"), ("sms-2", "skipped"), ("sms-3", "skipped"), ("letter-for-sms-2", "done"),
+    ]  # fmt: skip
+    assert desk.twilio.requests["POST"] == 1
+    letter = step_and_case(desk.books, ACCOUNT, "letter-for-sms-2")[0]
+    assert effects_of(desk.books, letter) == 1
+    assert letter.at is not None
+    assert (letter.at - desk.until).days == 3, "the letter goes on the day of the second text"
+    desk.catch_up(days=31)
+    # A landline can be called; a number that is none cannot.
+    assert (("call-1", "done") in steps(desk)) is (code == 21614)
+
+
+def test_another_number_is_tried_at_once(desk: Desk):
+    found = "+15185550199"
+    check_number(
+        desk.services, ACCOUNT, found, good=True, why="search", reference="R-1", at=BEGINS, source="test", who="test"
+    )
+    desk.twilio.mailbox.refuse(NUMBER, 21614)
+    assert desk.sweep() == 1
+    assert [text["to"] for text in desk.twilio.accepted()] == [found]
+    assert steps(desk) == [("sms-1", "failed"), ("sms-1", "done")]
 
 
 def test_too_many_requests_puts_the_text_back_until_twilio_says(desk: Desk):

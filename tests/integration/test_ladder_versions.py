@@ -29,16 +29,16 @@ def house(settings: Settings, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def edited(house: Settings, clock: VirtualClock, portfolio: Portfolio) -> Iterator[Services]:
-    """A-1 was enrolled on version 2; then the current ladder became version 3, which calls at 20 days past due."""
+    """A-1 was enrolled on version 3; then the current ladder became version 4, which calls at 20 days past due."""
     before = open_services(house).at(clock)
     take_in(before, portfolio())
     before.close()
     current = house.policies / "ladders" / "card-standard.yaml"
-    shutil.copy(current, current.with_name("card-standard@2.yaml"))
+    shutil.copy(current, current.with_name("card-standard@3.yaml"))
     text = current.read_text()
-    assert "version: 2\n" in text
+    assert "version: 3\n" in text
     assert "due: {dpd: 30" in text
-    current.write_text(text.replace("version: 2\n", "version: 3\n").replace("due: {dpd: 30", "due: {dpd: 20"))
+    current.write_text(text.replace("version: 3\n", "version: 4\n").replace("due: {dpd: 30", "due: {dpd: 20"))
     after = open_services(house).at(clock)
     yield after
     after.close()
@@ -52,8 +52,8 @@ def move(services: Services, *, version: int | None = None, accounts: tuple[str,
 
 def test_a_case_climbs_the_version_it_started_with(edited: Services, portfolio: Portfolio) -> None:
     take_in(edited, portfolio(a_row("A-1"), a_row("A-2")))
-    assert show(edited, "A-1")["ladder"] == "card-standard@2"
-    assert show(edited, "A-2")["ladder"] == "card-standard@3"
+    assert show(edited, "A-1")["ladder"] == "card-standard@3"
+    assert show(edited, "A-2")["ladder"] == "card-standard@4"
     until(edited, 21)
     assert ("call-1", "done") in steps(edited, "A-2")
     assert ("call-1", "done") not in steps(edited, "A-1")
@@ -63,32 +63,32 @@ def test_a_case_climbs_the_version_it_started_with(edited: Services, portfolio: 
 
 def test_a_migrated_case_climbs_the_new_version_from_where_it_stands(edited: Services) -> None:
     until(edited, 16)
-    assert move(edited).moved == {"card-standard@2": 1}
+    assert move(edited).moved == {"card-standard@3": 1}
     until(edited, 21)
     assert steps(edited) == [("sms-1", "done"), ("sms-2", "done"), ("sms-3", "done"), ("call-1", "done")]
     assert last(edited, "call-1")["at"] == "2026-08-21T14:00:00Z"
     assert move(edited).moved == {}
-    assert move(edited, version=2).moved == {"card-standard@3": 1}
+    assert move(edited, version=3).moved == {"card-standard@4": 1}
 
 
 def test_a_rehearsed_migration_counts_and_moves_nothing(edited: Services) -> None:
     before = dump(edited)
-    assert move(edited, dry_run=True).moved == {"card-standard@2": 1}
+    assert move(edited, dry_run=True).moved == {"card-standard@3": 1}
     assert dump(edited) == before
 
 
 def test_only_the_accounts_asked_for_are_moved(edited: Services) -> None:
     assert move(edited, accounts=("A-9",)).moved == {}
-    assert show(edited, "A-1")["ladder"] == "card-standard@2"
+    assert show(edited, "A-1")["ladder"] == "card-standard@3"
 
 
 def test_there_is_no_moving_to_a_version_that_is_not_there(edited: Services) -> None:
-    with pytest.raises(UnknownLadder, match=r"card-standard@7.*there is card-standard@1, .*@2, card-standard@3"):
+    with pytest.raises(UnknownLadder, match=r"card-standard@7.*there is card-standard@1, .*@3, card-standard@4"):
         move(edited, version=7)
 
 
 def test_a_case_whose_ladder_was_thrown_away_is_kept_for_a_person(house: Settings, edited: Services) -> None:
-    (house.policies / "ladders" / "card-standard@2.yaml").unlink()
+    (house.policies / "ladders" / "card-standard@3.yaml").unlink()
     orphaned = open_services(house)
     swept = until(orphaned, 2)
     assert (swept.effects, swept.failed) == (0, ["A-1"])

@@ -220,6 +220,7 @@ def test_stop_silences_texts_only(enrolled: Services) -> None:
     assert Counter(status for rung, status in steps(enrolled) if rung.startswith("sms")) == {"skipped": 3}
     assert last(enrolled, "sms-1")["rules"] != []
     assert ("call-1", "done") in steps(enrolled)
+    assert ("letter-for-sms-2", "done") in steps(enrolled), "a letter goes in the place of texts, once"
 
 
 def test_an_unknown_hold_is_refused_with_the_kinds_there_are(enrolled: Services) -> None:

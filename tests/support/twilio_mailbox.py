@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from arrears.rendering.segments import segments
+
 LONGEST_BODY = 1600
+FILTERS = ("To", "From", "DateSent<", "DateSent>")
 # Numbers that Twilio itself refuses for testing: twilio.com/docs/iam/test-credentials.
 MAGIC = {
     "+15005550001": 21211,
@@ -59,6 +62,7 @@ class Mailbox:
         self._lock = threading.Lock()
         self._texts: dict[str, dict[str, Any]] = {}
         self._validity: dict[str, int | None] = {}
+        self.callbacks: dict[str, str] = {}
         for line in store.read_text(encoding="utf-8").splitlines() if store and store.exists() else ():
             text = json.loads(line)
             self._validity[text["sid"]] = text.pop("validity_period")
@@ -69,7 +73,8 @@ class Mailbox:
         to, body = form.get("To", ""), form.get("Body", "")
         if not to:
             raise Rejected(400, 21604)
-        if not form.get("From"):
+        service = form.get("MessagingServiceSid")
+        if not form.get("From") and not service:
             raise Rejected(400, 21603)
         if not body:
             raise Rejected(400, 21602)
@@ -80,7 +85,13 @@ class Mailbox:
         if to in self.refused:
             raise Rejected(400, self.refused[to], to=to)
         validity = int(form["ValidityPeriod"]) if "ValidityPeriod" in form else None
-        return self.add(to=to, sender=form["From"], body=body, created=now, validity=validity)
+        text = self.add(
+            to=to, sender=form.get("From"), body=body, created=now, validity=validity, service=service,
+            status="accepted" if service else "queued",
+        )  # fmt: skip
+        with self._lock:
+            self.callbacks[text["sid"]] = form.get("StatusCallback", "")
+        return text
 
     def refuse(self, to: str, code: int) -> None:
         """Answer 400 with Twilio's error `code` to texts to this number; 21610 is for a holder who replied STOP."""
@@ -92,7 +103,8 @@ class Mailbox:
         to: str,
         body: str,
         created: datetime,
-        sender: str = "+15005550006",
+        sender: str | None = "+15005550006",
+        service: str | None = None,
         status: str = "queued",
         sent: datetime | None = None,
         validity: int | None = None,
@@ -111,9 +123,9 @@ class Mailbox:
             "error_code": None,
             "error_message": None,
             "from": sender,
-            "messaging_service_sid": None,
+            "messaging_service_sid": service,
             "num_media": "0",
-            "num_segments": str(max(1, -(-len(body) // 153))),
+            "num_segments": str(segments(body).count),
             "price": None,
             "price_unit": None,
             "sid": sid,
@@ -148,11 +160,11 @@ class Mailbox:
 
     def page(self, query: Mapping[str, str]) -> dict[str, Any]:
         """A page of the list, newest first. A page token pins the place, as new texts come in."""
-        if unknown := query.keys() - {"To", "From", "PageSize", "Page", "PageToken"}:
+        if unknown := query.keys() - {*FILTERS, "PageSize", "Page", "PageToken"}:
             raise NotImplementedError(f"the stand-in does not filter by {sorted(unknown)}")
         wanted = {field: query[name] for name, field in (("To", "to"), ("From", "from")) if name in query}
         with self._lock:
-            texts = [text for text in self._texts.values() if wanted.items() <= text.items()]
+            texts = [text for text in self._texts.values() if wanted.items() <= text.items() and _sent(text, query)]
         texts.reverse()
         texts.sort(key=lambda text: parsedate_to_datetime(text["date_created"]), reverse=True)
         size, number = min(int(query.get("PageSize", 50)), 1000), int(query.get("Page", 0))
@@ -174,9 +186,16 @@ class Mailbox:
         }
 
     def _uri(self, query: Mapping[str, str], size: int, page: int, token: str | None = None) -> str:
-        filters = {name: query[name] for name in ("To", "From") if name in query}
+        filters = {name: query[name] for name in FILTERS if name in query}
         paging = {"PageSize": size, "Page": page} | ({"PageToken": token} if token else {})
         return f"/2010-04-01/Accounts/{self.account_sid}/Messages.json?{urlencode(filters | paging)}"
+
+
+def _sent(text: Mapping[str, Any], query: Mapping[str, str]) -> bool:
+    """Whether the text was sent on the days asked for, by GMT. What has not been sent is on none of them."""
+    day = parsedate_to_datetime(text["date_sent"]).date().isoformat() if text["date_sent"] else None
+    first, last = query.get("DateSent>", "")[:10], query.get("DateSent<", "")[:10]
+    return not (first or last) or (day is not None and first <= day and (not last or day <= last))
 
 
 def _append(store: Path, text: Mapping[str, Any]) -> None:

@@ -33,6 +33,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import requests
+from twilio.request_validator import RequestValidator
+
 from tests.support.twilio_calls import Switchboard
 from tests.support.twilio_mailbox import Mailbox, Rejected
 
@@ -123,6 +126,7 @@ class TwilioStandIn:
         self.mailbox = Mailbox(account_sid, store)
         self.calls = Switchboard(account_sid)
         self.account_sid = account_sid
+        self.auth_token = auth_token
         self.now: Callable[[], datetime] = _system_clock
         self.faults: list[Fault] = []
         self.exchanges: deque[Exchange] = deque(maxlen=10_000)
@@ -167,6 +171,24 @@ class TwilioStandIn:
     def accepted(self) -> list[dict[str, Any]]:
         """Every text accepted, oldest first."""
         return self.mailbox.accepted()
+
+    def report(self, sid: str, *statuses: str, error_code: str = "") -> list[int]:
+        """Call back about a text with these statuses, in this order, signed; the answers' HTTP statuses.
+
+        The last one is then what Twilio says when it is asked.
+        """
+        url = self.mailbox.callbacks[sid]
+        answers: list[int] = []
+        for status in statuses:
+            fields = {"AccountSid": self.account_sid, "MessageSid": sid, "MessageStatus": status}
+            if error_code and status in ("undelivered", "failed"):
+                fields["ErrorCode"] = error_code
+            signature = RequestValidator(self.auth_token).compute_signature(url, fields)
+            answers.append(
+                requests.post(url, fields, headers={"X-Twilio-Signature": signature}, timeout=10).status_code
+            )
+        self.mailbox.update(sid, status=statuses[-1], error_code=int(error_code) if error_code else None)
+        return answers
 
     def take_fault(self, method: str, fields: Mapping[str, str]) -> Fault | None:
         with self._lock:

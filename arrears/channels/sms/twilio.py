@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from contextlib import closing
-from datetime import timedelta
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -16,6 +16,7 @@ from requests.exceptions import RequestException
 from twilio.base import values
 from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 from twilio.rest import Client
+from twilio.rest.api.v2010.account.message import MessageInstance
 from urllib3.exceptions import HTTPError
 
 from arrears.channels.effect import (
@@ -32,17 +33,47 @@ from arrears.channels.effect import (
 )
 from arrears.channels.sms.twilio_answers import outcome_of_fault, outcome_of_refusal
 from arrears.channels.sms.twilio_http import Transport, Unreadable
+from arrears.channels.tracking import Fate, ProviderSilent
 
 _LONGEST_VALIDITY: Final = 36_000
 _PAGE_SIZE: Final = 100
+_LONGEST_PAGE: Final = 1000
+# What a reference of ours looks like, wherever and in whatever language a text prints it.
+_MARK: Final = re.compile(r"(?<![0-9A-Za-z])[0-9A-HJKMNP-TV-Z]{8}(?![0-9A-Za-z])")
 # A day costs nothing, since few texts go to one number, and forgives a clock that runs in the wrong zone.
 _LOOK_BACK: Final = timedelta(days=1)
+
+
+@contextmanager
+def _asking(transport: Transport) -> Generator[None]:
+    """What goes wrong while Twilio is asked is that it could not be asked."""
+    try:
+        yield
+    except TwilioException:
+        wait = f"; it may be asked again in {transport.retry_after}" if transport.retry_after else ""
+        raise ProviderSilent(f"Twilio answered HTTP {transport.status} when asked about texts{wait}") from None
+    except Unreadable:
+        raise ProviderSilent("Twilio answered with something that is no text") from None
+    except (RequestException, HTTPError) as error:
+        raise ProviderSilent(f"Twilio could not be asked: {type(error).__name__}") from None
+
+
+def _fate(message: MessageInstance) -> Fate:
+    return Fate(
+        sid=message.sid or "",
+        status=str(message.status or ""),
+        error_code=str(message.error_code or ""),
+        created=message.date_created,
+        outbound=str(message.direction or "").startswith("outbound"),
+        marks=tuple(dict.fromkeys(_MARK.findall(message.body or ""))),
+    )
 
 
 class TwilioSms:
     """One POST for a text, never repeated here; a look-up in Twilio's list of texts afterwards.
 
-    `sender` is a number or sender id of the Twilio account. `base_url` (`http://127.0.0.1:9000`) sends
+    `sender` is a number, a sender id or a Messaging Service (`MG…`) of the Twilio account, for texts whose payload
+    names none in `from`. `base_url` (`http://127.0.0.1:9000`) sends
     every request there and not to Twilio. `timeout` is in seconds, for connecting and for each read.
     An optional `validity_seconds` in the payload, 1 to 36000, is how long the text may queue at Twilio
     before it is dropped, so that it does not go out in quiet hours.
@@ -81,11 +112,14 @@ class TwilioSms:
         validity = intent.payload.get("validity_seconds")
         if validity is not None and (type(validity) is not int or not 1 <= validity <= _LONGEST_VALIDITY):
             return Refused("validity", f"validity_seconds is no whole number from 1 to {_LONGEST_VALIDITY}")
+        sender = str(intent.payload.get("from") or self._sender)
+        in_service = sender.startswith("MG")
         with closing(self._transport()) as transport:
             try:
                 message = self._client(transport).messages.create(
                     to=intent.payload["to"],
-                    from_=self._sender,
+                    from_=values.unset if in_service else sender,
+                    messaging_service_sid=sender if in_service else values.unset,
                     body=intent.payload["body"],
                     validity_period=values.unset if validity is None else validity,
                     status_callback=self._reports_to(intent) or values.unset,
@@ -115,6 +149,34 @@ class TwilioSms:
             except (RequestException, HTTPError) as error:
                 return LookUpFailed(f"Twilio could not be asked: {type(error).__name__}")
 
+    def fate(self, sid: str) -> Fate | None:
+        """What became of one text, by its SID; None when Twilio knows none of this name. Raises ProviderSilent."""
+        found: Fate | None = None
+        with closing(self._transport()) as transport, _asking(transport):
+            try:
+                found = _fate(self._client(transport).messages(sid).fetch())
+            except (TwilioRestException, TwilioServiceException):
+                if transport.status != 404:
+                    raise
+        return found
+
+    def listed(self, since: datetime, until: datetime) -> Iterator[Fate]:
+        """The texts created from `since` to `until`, as far as they have been sent, page by page.
+
+        Twilio's list goes by the date of sending and says nothing about the unsent: ask for the `fate` of those.
+        """
+        with closing(self._transport()) as transport, _asking(transport):
+            # By UTC days, as the description has it; a text may wait in the queue for hours before it is sent.
+            texts = self._client(transport).messages.stream(
+                date_sent_after=since.astimezone(UTC),
+                date_sent_before=until.astimezone(UTC) + _LOOK_BACK,
+                page_size=_LONGEST_PAGE,
+            )
+            for text in texts:
+                fate = _fate(text)
+                if fate.created is not None and since <= fate.created < until:
+                    yield fate
+
     def _search(self, intent: Intent, transport: Transport) -> Finding:
         printed = re.compile(rf"(?<![0-9A-Za-z]){re.escape(intent.reference)}(?![0-9A-Za-z])")
         since = intent.wall - _LOOK_BACK
@@ -124,7 +186,8 @@ class TwilioSms:
         asked_at = transport.date
         for number, message in enumerate(messages, start=1):
             if printed.search(message.body or ""):
-                return Found(message.sid or "", {"status": message.status})
+                detail = {"error_code": str(message.error_code)} if message.error_code else {}
+                return Found(message.sid or "", {"status": message.status, **detail})
             created = message.date_created or since
             # Twilio does not say whether its list is in order of creation or of sending, nor where it puts the
             # unsent, and a text can wait in the queue for hours: so only one that is too old by both dates

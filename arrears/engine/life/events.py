@@ -108,6 +108,14 @@ class NumberChecked(LifeEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Untextable(LifeEvent):
+    """Texts do not reach the holder at `number` (E.164): a landline, or blocked. Calls may."""
+
+    number: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HoldSet(LifeEvent):
     """A reason not to collect, from `at` until `until` (open-ended when None), for all channels or for one.
 
@@ -154,6 +162,12 @@ def bad_numbers(events: Iterable[LifeEvent]) -> frozenset[str]:
     """Numbers at which the holder cannot be reached; of several words on one, the last counts."""
     last = {event.number: event.good for event in in_order(events) if isinstance(event, NumberChecked)}
     return frozenset(number for number, good in last.items() if not good)
+
+
+def untextable_numbers(events: Iterable[LifeEvent]) -> frozenset[str]:
+    """Numbers at which the holder gets no texts; a later word that the number is good gives it another chance."""
+    last = {e.number: e for e in in_order(events) if isinstance(e, Untextable | NumberChecked)}
+    return frozenset(number for number, event in last.items() if isinstance(event, Untextable))
 
 
 def in_order(events: Iterable[LifeEvent]) -> list[LifeEvent]:

@@ -88,7 +88,10 @@ def test_the_first_text_goes_at_its_preferred_local_time():
 
 def test_a_punctual_case_climbs_every_rung_in_order_and_skips_none():
     case, log = climb(a_case(dpd=0, approvals=frozenset({"legal-1"})), NOW, NOW + timedelta(days=400))
-    assert list(dict.fromkeys(rung for rung, _ in log)) == [*LADDER.by_name, "close"]
+    assert list(dict.fromkeys(rung for rung, _ in log)) == [
+        *(name for name in LADDER.by_name if not name.startswith("letter-for-")),
+        "close",
+    ]
     assert {step.status for step in case.steps} == {StepStatus.DONE}
     assert log[-1] == ("close", "referred")
 
@@ -265,7 +268,7 @@ def test_a_deferred_step_waits_for_its_hour_and_then_goes_as_the_same_attempt():
 def test_a_reviewed_step_stays_with_a_person_until_approved():
     planned = a_step("sms-3", status=StepStatus.PLANNED, at=None, needs_person=True, reason="no contact rules for XX")
     case = a_case(a_step("sms-1", days_ago=14), a_step("sms-2", days_ago=10), planned, dpd=15)
-    ladder = replace(LADDER, rungs=LADDER.rungs[:3])
+    ladder = replace(LADDER, rungs=tuple(rung for rung in LADDER.rungs if rung.channel is ChannelName.SMS))
     assert next_for(case, ladder=ladder) == Wait(None, "sms-3 needs a person: no contact rules for XX", "sms-3")
     assert isinstance(next_for(replace(case, approvals=frozenset({"sms-3"})), ladder=ladder), Perform)
 

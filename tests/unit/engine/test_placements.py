@@ -172,7 +172,13 @@ def two_agencies() -> Ladder:
     return replace(ladder, rungs=(*rungs, second))
 
 
-DONE = (*(a_step(rung.name, days_ago=60) for rung in standard_ladder().rungs if rung.name != "legal-1"),)
+DONE = (
+    *(
+        a_step(rung.name, days_ago=60)
+        for rung in standard_ladder().rungs
+        if rung.name != "legal-1" and not rung.stands_in_for
+    ),
+)
 
 
 def test_a_ladder_that_is_exhausted_waits_while_an_agency_works_the_account() -> None:

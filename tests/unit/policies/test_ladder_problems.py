@@ -158,6 +158,12 @@ def test_an_empty_shelf_says_so(tmp_path: Path):
         load_ladders(tmp_path)
 
 
+def test_a_rung_cannot_have_the_name_of_the_letter_that_stands_in_for_another(tmp_path: Path):
+    text = GOOD.replace("late: skip", "late: skip\n    otherwise: reminder").replace("call-1", "letter-for-sms-1")
+    taken = "another rung is called 'letter-for-sms-1', the name of the letter that stands in for it"
+    assert problems_of(text, tmp_path) == [f":10: rung 'sms-1': {taken}"]
+
+
 def test_the_shipped_shelf_loads():
     assert load_ladders(POLICIES / "ladders").find("card-standard@1") is not None
 

@@ -1,0 +1,36 @@
+"""Texts at the pace of Prefect's own concurrency limits."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from arrears.orchestration.pace import PrefectPace, limit_name
+from tests.support.prefect_house import free_port
+
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+SENDER = "+15005550077"
+SECOND = timedelta(seconds=1)
+
+
+def test_all_who_send_from_one_sender_share_prefects_limit(client: SyncPrefectClient) -> None:
+    first, second = PrefectPace(0.5), PrefectPace(0.5)
+    assert first.wait(SENDER, at_most=20 * SECOND)
+    assert not second.wait(SENDER, at_most=SECOND)
+    assert second.wait(SENDER, at_most=60 * SECOND), "a slot comes back by itself"
+    assert PrefectPace(7.5).wait(SENDER, at_most=60 * SECOND)
+    limit = client.read_global_concurrency_limit_by_name(limit_name(SENDER))
+    assert (limit.limit, limit.slot_decay_per_second) == (7, 7.5)
+
+
+def test_while_prefect_does_not_answer_the_process_keeps_the_pace() -> None:
+    with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api"}):
+        pace = PrefectPace(5)
+        assert pace.wait(SENDER, at_most=10 * SECOND)
+        started = time.monotonic()
+        assert all(pace.wait(SENDER, at_most=10 * SECOND) for _ in range(2))
+        assert 0.35 < time.monotonic() - started < 1.5
