@@ -129,7 +129,7 @@ def show(account: Annotated[str, typer.Argument(metavar="ACCOUNT")], json: Json 
                 _short(step["due_at"]),
                 _short(step["at"]),
                 step["reference"],
-                step["disposition"] or step["reason"] or (step["delivery"] or {}).get("status", ""),
+                step["disposition"] or step["reason"] or (step["delivery"]["status"] if step["delivery"] else ""),
             )
             for step in document["steps"]
         ],
