@@ -33,7 +33,6 @@ from arrears.engine.life.events import (
 )
 from arrears.ledger.cases import UnknownAccount
 from arrears.operations.arrange import ArrangementRefused, plan, promise, withdraw
-from arrears.operations.call_queue import open_tasks
 from arrears.operations.enroll import enroll
 from arrears.operations.hold import hold
 from arrears.operations.inbox import EventRefused, receive
@@ -43,7 +42,7 @@ from arrears.operations.services import Services, open_services
 from arrears.operations.show import show
 from arrears.settings import Settings
 from tests.conftest import HEADER, START, a_row
-from tests.integration.stories import Portfolio, at, last, steps, take_in, until
+from tests.integration.stories import Portfolio, at, last, open_tasks, steps, take_in, until
 
 BY = {"source": "test", "who": "test"}
 
@@ -155,9 +154,9 @@ def test_nothing_goes_out_while_a_promise_is_open_and_the_ladder_goes_on_when_it
 
 def test_a_promise_takes_the_call_out_of_the_queue(enrolled: Services) -> None:
     until(enrolled, 31)
-    assert len(open_tasks(enrolled.ledger)) == 1
+    assert len(open_tasks(enrolled)) == 1
     promised(enrolled, "120.00", date(2026, 9, 10))
-    assert open_tasks(enrolled.ledger) == []
+    assert open_tasks(enrolled) == []
     assert last(enrolled, "call-1")["reason"] == "withdrawn before anybody called: promise until 2026-09-10"
 
 

@@ -20,9 +20,9 @@ from arrears.clock import VirtualClock
 from arrears.engine.contact.facts import ContactChannel
 from arrears.engine.vocabulary import Disposition
 from arrears.operations.brakes import Budget
-from arrears.operations.call_queue import open_tasks
 from arrears.operations.calls import record_call
 from arrears.operations.consent import give_consent, record_contact
+from arrears.operations.day_list import day_list
 from arrears.operations.enroll import enroll
 from arrears.operations.hold import HoldRefused, hold, hold_kinds, release
 from arrears.operations.pay import pay
@@ -233,7 +233,7 @@ class Year:
         )
 
     def _work_the_calls(self, now: datetime) -> None:
-        for task in sorted(open_tasks(self.services.ledger, limit=10_000), key=lambda task: task.key):
+        for task in sorted((one.task for one in day_list(self.services, now=now)), key=lambda task: task.key):
             if self.rng.random() < 0.6:
                 outcome = self.rng.choices(list(Disposition), [3, 2, 2, 30, 20, 12, 0.3, 0.5, 3, 0.2, 1, 1])[0]
                 record_call(self.services, task.account_id, outcome, by="C. Ollector", at=now)

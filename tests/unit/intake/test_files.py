@@ -27,7 +27,8 @@ def a_spreadsheet() -> bytes:
     """A zip archive as spreadsheets are."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("[Content_Types].xml", "<Types/>")
+        # Dated, because the bytes name the test and every process must know it by one name.
+        archive.writestr(zipfile.ZipInfo("[Content_Types].xml"), "<Types/>")
     return content.getvalue()
 
 
