@@ -76,7 +76,9 @@ def sweep(
                 who=who(),
                 budget=Budget(services.settings.most_effects_per_run),
                 limit=limit,
-                progress=lambda done, total: bar.update(task, completed=done, total=total, says=f"{done:,}/{total:,}"),
+                progress=lambda swept, total: bar.update(
+                    task, completed=swept.looked_at, total=total, says=f"{swept.looked_at:,}/{total:,}"
+                ),
             )
         _say(swept, iso(services.clock.now()), json=json)
 

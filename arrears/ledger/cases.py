@@ -20,6 +20,7 @@ from arrears.engine.life.events import LifeEvent, Payment, Reversal, bad_numbers
 from arrears.engine.life.placements import Placed, Placement, placements
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import CaseStatus, ChannelName, Disposition, Party, StepStatus
+from arrears.ledger.ahead import Ahead, ahead_of
 from arrears.ledger.life import opening_of, to_event
 
 
@@ -202,11 +203,28 @@ def read_case_file(session: Session, account_id: str, *, lock: bool = False) -> 
 
     Raises UnknownAccount, or NoCase for an account that never was past due.
     """
+    if ahead := ahead_of(session, account_id=account_id):
+        case, account = ahead.newest[account_id]
+        return _file_ahead(ahead, account, case)
     found = session.exec(_CASE_LOCKED if lock else _CASE, params={"account_id": account_id}).first()
     if found is None:
         raise UnknownAccount(account_id) if session.get(models.Account, account_id) is None else NoCase(account_id)
     case, account = found
     return file_of(session, account, case)
+
+
+def _file_ahead(ahead: Ahead, account: models.Account, case: models.Case) -> CaseFile:
+    """The lists are the transaction's own: what is added to the file's shows to whoever reads it again."""
+    holds = ahead.holds_of(account)
+    return CaseFile(
+        account=account,
+        case=case,
+        steps=ahead.steps[case.id],
+        approvals={approval.rung: approval for approval in ahead.approvals[case.id]},
+        holds=[hold for hold in holds if hold.account_id == account.id],
+        holds_elsewhere=[hold for hold in holds if hold.account_id != account.id],
+        life=ahead.life[account.id],
+    )
 
 
 def has_case(session: Session, account_id: str) -> bool:
@@ -256,6 +274,8 @@ def lock_person(session: Session, account_id: str) -> list[str]:
     Taken before any of those cases is read for a change, and always in the same order, so that two who
     mean the same person cannot wait for each other.
     """
+    if ahead := ahead_of(session, account_id=account_id):
+        return [other for other in ahead.people[ahead.holder_of[account_id]] if other != account_id]
     found = session.connection().execute(_PERSON_LOCKED, {"account_id": account_id}).scalars()
     return [other for other in dict.fromkeys(found) if other != account_id]
 

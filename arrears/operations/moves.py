@@ -265,6 +265,9 @@ class _Desk:
         step.status, step.at, step.reason, step.needs_person = StepStatus.INTENDED, now, "", False
         step.intended_wall = wall
         claim(self.services, self.session, step, wall)
+        # Until the outcome is known there is nothing here for another sweep to look at.
+        self.file.case.retry_at = step.lease_until
+        self.session.add(self.file.case)
         self.budget.spend()
         self._log("intended", now, step, rules=tuple(step.rules))
         if told:
@@ -331,7 +334,7 @@ class _Desk:
                 stage=rung.stage,
                 channel=rung.channel,
                 status=StepStatus.PLANNED,
-                reference=free_reference(self.session, self.file.case.id, rung.name, attempt),
+                reference=free_reference(self.session, self.file.case, rung.name, attempt),
                 due_at=due_at,
             )
             self.file.steps.append(step)

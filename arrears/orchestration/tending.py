@@ -11,7 +11,7 @@ from arrears.operations.brakes import Budget
 from arrears.operations.moves import Closed, Standstill
 from arrears.operations.preview import as_line, preview
 from arrears.operations.services import Services
-from arrears.operations.sweep import due_accounts, sweep
+from arrears.operations.sweep import sweep
 from arrears.orchestration.artifacts import table
 from arrears.orchestration.timelines import PrefectUnreachable, halt_cancelled, revive
 
@@ -60,12 +60,11 @@ def tend(services: Services, *, limit: int, logger: Logger) -> Report:
     except PrefectUnreachable as error:
         # Without Prefect's word on what was cancelled, a timeline's case could be one an operator stopped.
         unreachable = str(error)
-    due = due_accounts(services, limit=limit)
     budget = Budget(services.settings.most_effects_per_run)
-    swept = sweep(services, who="sweep", budget=budget, accounts=due)
+    swept = sweep(services, who="sweep", budget=budget, limit=limit)
     if unreachable is None:
         try:
-            revived = revive(services, due)
+            revived = revive(services, swept.due)
         except PrefectUnreachable as error:
             unreachable = str(error)
     report = Report(
