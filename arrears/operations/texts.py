@@ -20,7 +20,7 @@ _TRIES: Final = 3
 
 @dataclass(slots=True)
 class Asked:
-    """How many texts were asked about, and of how many that brought news; `silent`: what the provider last failed at."""
+    """How many texts were asked about, and of how many that brought news; `silent`: what it last failed at."""
 
     asked: int = 0
     news: int = 0
