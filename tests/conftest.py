@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from sqlalchemy import create_engine, text
-from sqlalchemy.engine import make_url
 
 from arrears.clock import VirtualClock
 from arrears.operations.services import Services, open_services
 from arrears.settings import Settings
+from tests.support.ledgers import drop_all, ledger_on, new_postgres_database
 
-POSTGRES_URL = "ARREARS_TEST_POSTGRES_URL"
 START = datetime(2026, 8, 1, 12, tzinfo=UTC)
 HEADER = "account_id,name,phone,street,city,region,postal_code,country,due_date,amount_due,balance,currency\n"
 
@@ -31,29 +27,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             raise pytest.UsageError(f"{item.nodeid} is not in its group: pytest and pytest-xdist do not fit together")
 
 
-def make_postgres_database() -> Iterator[str]:
-    """A database of its own on the test server, dropped afterwards."""
-    server = os.environ.get(POSTGRES_URL)
-    if not server:
-        pytest.skip(f"needs PostgreSQL: set {POSTGRES_URL}, e.g. postgresql://postgres@127.0.0.1/postgres")
-    url = make_url(server).set(drivername="postgresql+psycopg")
-    name = f"arrears_test_{uuid4().hex[:12]}"
-    admin = create_engine(url, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    yield url.set(database=name).render_as_string(hide_password=False)
-    with admin.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    admin.dispose()
+def pytest_sessionfinish() -> None:
+    drop_all()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """An empty ledger's URL, once on each database."""
+    with ledger_on(request.param, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a ledger that nobody has opened yet, once on each database."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'ledger.db'}"
     else:
-        yield from make_postgres_database()
+        with new_postgres_database() as url:
+            yield url
 
 
 @pytest.fixture

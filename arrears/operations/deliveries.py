@@ -53,7 +53,7 @@ def report(
             why = "the provider names two texts with one reference"
             log_event(session, "for a person", why=why, data=data, **told)
             return found
-        if known is not None and _RANK[known.status] >= _RANK[status]:
+        if known is not None and _rank(known.status) >= _rank(status):
             return None
         note(services, session, step, sid=sid, status=status, error_code=error_code, wall=wall)
         data |= {"status": status} | ({"error_code": error_code} if error_code else {})
@@ -74,7 +74,7 @@ def note(
 ) -> None:
     """Keep what the provider says of a text, if it says more than is known, in the caller's transaction."""
     row = session.get(models.Delivery, step.reference)
-    if row is not None and (row.sid != sid or _RANK[row.status] >= _RANK[status]):
+    if row is not None and (row.sid != sid or _rank(row.status) >= _rank(status)):
         return
     if row is None:
         row = models.Delivery(reference=step.reference, sid=sid, status=status, at=wall, since=wall)
@@ -99,8 +99,13 @@ def heed(services: Services, session: Session, step: models.Step, *, who: str, a
 
 
 def has_left(status: str) -> bool:
-    """Whether a text of this status has left the provider for the carrier."""
-    return _RANK[status] >= _SENT
+    """Whether a text of this status is no longer the provider's to keep. One new to us may be anywhere: it has."""
+    return not 0 <= _rank(status) < _SENT
+
+
+def _rank(status: str) -> int:
+    """How far a text of this status has come; below all others when the provider says what we do not know."""
+    return _RANK.get(status, -1)
 
 
 def _file(session: Session, step: models.Step):

@@ -33,7 +33,7 @@ from arrears.policies.delivery import load_delivery
 from arrears.policies.floor import Floor, load_floor
 from arrears.policies.ladders import LadderShelf, load_ladders
 from arrears.policies.limitation import Limitation, load_limitation
-from arrears.rendering.catalog import Catalog, Kind
+from arrears.rendering.catalog import Catalog, Kind, open_catalog
 from arrears.settings import ROOT, Settings
 
 _LadderKey = tuple[str, tuple[str, ...], bool, frozenset[str], date]
@@ -104,7 +104,7 @@ def open_services(settings: Settings, *, live: bool = True, pace: Pace | None = 
     limitation = load_limitation(settings.policies / "limitation.yaml")
     floor = load_floor(_policy(settings, "floor.yaml"))
     delivery = load_delivery(_policy(settings, "delivery/twilio.yaml"))
-    catalog = Catalog(settings.templates)
+    catalog = open_catalog(settings.templates)
     for ladder in ladders.versions.values():
         for rung in ladder.rungs:
             catalog.require(TEMPLATE_KINDS[rung.channel], rung.template, where=f"{ladder.id}: rung {rung.name!r}")

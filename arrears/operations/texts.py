@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlmodel import col, select
 
@@ -14,10 +15,12 @@ from arrears.ledger.events import log_event
 from arrears.operations.deliveries import DELIVERED, FAILED, has_left, report
 from arrears.operations.services import Services
 
+_TRIES: Final = 3
+
 
 @dataclass(slots=True)
 class Asked:
-    """How many texts were asked about, and of how many that brought news; `silent`: why it was broken off."""
+    """How many texts were asked about, and of how many that brought news; `silent`: what it last failed at."""
 
     asked: int = 0
     news: int = 0
@@ -28,7 +31,8 @@ def ask_what_became(services: Services, *, who: str, limit: int = 500) -> Asked:
     """Ask the provider about texts it has not reported the end of, by their SIDs, and let their cases follow.
 
     One that is still in the provider's own queue long after its time has failed: its case goes on without it. One
-    that has left for the carrier by then is done: many carriers send no receipt.
+    that has left for the carrier by then is done: many carriers send no receipt. When the provider says nothing
+    several times in a row it is left alone; one text that it cannot tell about does not keep the others waiting.
     """
     result = Asked()
     channel = services.channels[ChannelName.SMS]
@@ -42,12 +46,17 @@ def ask_what_became(services: Services, *, who: str, limit: int = 500) -> Asked:
             .order_by(col(models.Delivery.ask_at), col(models.Delivery.reference))
             .limit(limit)
         ).all()
+    unanswered = 0
     for row in due:
         try:
             fate = channel.fate(row.sid)
         except ProviderSilent as error:
             result.silent = str(error)
-            break
+            unanswered += 1
+            if unanswered == _TRIES:
+                break
+            continue
+        unanswered = 0
         result.asked += 1
         result.news += _learn(services, row, fate, who=who)
     return result

@@ -24,7 +24,7 @@ from arrears.operations.wake import make_due
 from arrears.operations.work import Work, open_item
 
 _VIA = "delivery"
-# What was to be said so long ago is not said again.
+# What was to be said so long ago is not said again by text: its letter goes, where it has one.
 _STALE = timedelta(days=3)
 
 
@@ -52,7 +52,7 @@ def follow(
         # What answers the holder's own message is sent at once or not at all.
         then = FollowUp(spoils=then.spoils, opts_out=then.opts_out, needs_person=then.needs_person)
     if step.at is not None and at - step.at > _STALE:
-        then = replace(then, again_at=None)
+        then = replace(then, again_at=None, unreached=then.unreached or then.again_at is not None)
     steps = [step, *told_with(session, step)]
     for each in steps:
         if each.status == StepStatus.DONE:

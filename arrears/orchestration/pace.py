@@ -12,6 +12,7 @@ from threading import Lock
 import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalConcurrencyLimitUpdate
+from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
 from prefect.concurrency.sync import rate_limit
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
@@ -49,19 +50,32 @@ class PrefectPace:
             return self._alone.wait(sender, at_most=half)
         name = limit_name(sender)
         try:
-            with self._lock:
-                if name not in self._ready:
-                    set_limit(name, self._per_second)
-                    self._ready.add(name)
-            rate_limit(name, timeout_seconds=half.total_seconds(), strict=True)
+            self._take(name, half)
         except TimeoutError:
             # Prefect's client goes on asking a server that does not answer until the time is up.
             if _answers():
                 return False
             return self._go_alone(sender, half, "it does not answer")
-        except (httpx.HTTPError, PrefectHTTPStatusError, RuntimeError) as error:
+        except (httpx.HTTPError, PrefectHTTPStatusError, ConcurrencySlotAcquisitionError, RuntimeError) as error:
             return self._go_alone(sender, half, type(error).__name__)
         return True
+
+    def _take(self, name: str, at_most: timedelta) -> None:
+        try:
+            self._make_ready(name)
+            rate_limit(name, timeout_seconds=at_most.total_seconds(), strict=True)
+        except ConcurrencySlotAcquisitionError:
+            # Somebody has deleted the limit, or Prefect has lost its database: it is made once more.
+            with self._lock:
+                self._ready.discard(name)
+            self._make_ready(name)
+            rate_limit(name, timeout_seconds=at_most.total_seconds(), strict=True)
+
+    def _make_ready(self, name: str) -> None:
+        with self._lock:
+            if name not in self._ready:
+                set_limit(name, self._per_second)
+                self._ready.add(name)
 
     def _go_alone(self, sender: str, at_most: timedelta, why: str) -> bool:
         logger.warning("Prefect keeps no pace for texts (%s); this process does", why)

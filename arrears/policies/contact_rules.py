@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -112,8 +113,21 @@ def load_rulebook(folder: Path) -> Rulebook:
     """All rules of `folder`; `version` is a digest of the files, the same wherever they lie.
 
     Raises PolicyError with every problem of every file. Rule ids are unique across files, a pack inherits
-    from one that is there, and HOUSE gives every kind of hold force over both parties.
+    from one that is there, and HOUSE gives every kind of hold force over both parties. Files that this process has
+    read before, and that are as they were, are not checked again.
     """
+    return _rulebook(folder, tuple((path.name, _content(path)) for path in sorted(folder.glob("*.yaml"))))
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None  # told in full when it is read for its rules
+
+
+@lru_cache(maxsize=8)
+def _rulebook(folder: Path, _contents: tuple[tuple[str, bytes | None], ...]) -> Rulebook:
     problems: list[Problem] = []
     files: list[_Read] = []
     digest = hashlib.sha256()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,7 @@ def read_document(path: Path) -> Document:
     document = Document(str(path))
     try:
         document.text = path.read_bytes().decode("utf-8-sig")
-        if fault := _unwanted(document.text):
-            raise _unreadable(document, *fault)
-        node: yaml.Node | None = yaml.compose(document.text, Loader=_LOADER)  # pyright: ignore[reportUnknownMemberType]
+        node, fault = _composed(document.text)
     except FileNotFoundError:
         raise _unreadable(document, 0, "no such file") from None
     except IsADirectoryError:
@@ -38,12 +37,22 @@ def read_document(path: Path) -> Document:
         mark = error.problem_mark or error.context_mark
         detail = f"is no YAML: {error.problem or error.context}"
         raise _unreadable(document, mark.line + 1 if mark else 0, detail) from None
+    if fault is not None:
+        raise _unreadable(document, *fault)
     if node is None:
         raise _unreadable(document, 0, "is empty")
     if not isinstance(node, yaml.MappingNode):
         raise _unreadable(document, node.start_mark.line + 1, "must be a block of keys, such as `version: 1`")
     document.fill(node)
     return document
+
+
+@lru_cache(maxsize=64)
+def _composed(text: str) -> tuple[yaml.Node | None, tuple[int, str] | None]:
+    """What the text says, or the line and name of what is not wanted in it. Nobody changes the node: it is shared."""
+    if fault := _unwanted(text):
+        return None, fault
+    return yaml.compose(text, Loader=_LOADER), None  # pyright: ignore[reportUnknownMemberType]
 
 
 def _unwanted(text: str) -> tuple[int, str] | None:

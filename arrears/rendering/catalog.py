@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -62,9 +63,9 @@ class Catalog:
     the same TemplateError: it stops what needs it and nothing else.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, sources: Mapping[str, str] | None = None) -> None:
         self.root = root
-        self._sources = {str(PurePosixPath(path.relative_to(root))): path.read_text("utf-8") for path in _files(root)}
+        self._sources = dict(_read(root) if sources is None else sources)
         if not self._sources:
             raise TemplateError(f"{root}: no templates here; expected <kind>/<locale>/<name>{_TEXT} or {_TYPST}")
         self._text = text_environment(self._sources, self._part)
@@ -222,6 +223,20 @@ class Catalog:
         # A notice that one country's law prescribes exists in that country's words alone.
         others = [folder for folder in present if language_of(folder) == language_of(DEFAULT_LOCALE)]
         return list(dict.fromkeys([locale, *alike, DEFAULT_LOCALE, *others]))
+
+
+def open_catalog(root: Path) -> Catalog:
+    """The templates under `root` as they are now; not compiled and checked again if this process has had the same."""
+    return _compiled(root, tuple(_read(root).items()))
+
+
+@lru_cache(maxsize=8)
+def _compiled(root: Path, sources: tuple[tuple[str, str], ...]) -> Catalog:
+    return Catalog(root, dict(sources))
+
+
+def _read(root: Path) -> dict[str, str]:
+    return {str(PurePosixPath(path.relative_to(root))): path.read_text("utf-8") for path in _files(root)}
 
 
 def _files(root: Path) -> Iterator[Path]:

@@ -22,9 +22,9 @@ from twilio.request_validator import RequestValidator
 from arrears.desk.app import create_app
 from arrears.operations.links import Purpose, make_mark
 from arrears.operations.services import Services, ledger_clock
-from tests.conftest import POSTGRES_URL, make_postgres_database
 from tests.integration.stories import Portfolio, last, take_in, until
 from tests.support.desk_server import API_TOKEN, SECRET
+from tests.support.ledgers import POSTGRES_URL, ledger_on
 from tests.support.twilio_stand_in import ACCOUNT_SID, AUTH_TOKEN
 
 ADDRESS = "https://desk.example"
@@ -35,10 +35,8 @@ SETTINGS = settings(max_examples=40, deadline=None, suppress_health_check=list(H
 @pytest.fixture
 def database_url(tmp_path: Path) -> Iterator[str]:
     """PostgreSQL where there is one: it is the pickier about what is text."""
-    if os.environ.get(POSTGRES_URL):
-        yield from make_postgres_database()
-    else:
-        yield f"sqlite:///{tmp_path / 'ledger.db'}"
+    with ledger_on("postgresql" if os.environ.get(POSTGRES_URL) else "sqlite", tmp_path) as url:
+        yield url
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def program() -> Path:
     folder = Path(os.environ[FOLDER]).resolve()
     lock = hashlib.sha256((LOCKED / "package-lock.json").read_bytes()).hexdigest()
     stamp = folder / "installed"
-    if not stamp.exists() or stamp.read_text() != lock:
+    if not stamp.exists() or stamp.read_text().strip() != lock:
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("package.json", "package-lock.json", ".npmrc"):
             shutil.copy(LOCKED / name, folder / name)

@@ -17,6 +17,7 @@ from arrears.operations.services import Services, ledger_clock
 from arrears.operations.show import show
 from tests.integration.stories import Portfolio, last, take_in, until
 from tests.support.desk_server import serving
+from tests.support.ledgers import sqlite_ledger
 
 # The telephones of people who are behind: small ones too.
 WIDTHS = (320, 390)
@@ -36,7 +37,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'ledger.db'}"
+    return sqlite_ledger(tmp_path / "ledger.db")
 
 
 @pytest.fixture

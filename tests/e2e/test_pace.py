@@ -27,6 +27,14 @@ def test_all_who_send_from_one_sender_share_prefects_limit(client: SyncPrefectCl
     assert (limit.limit, limit.slot_decay_per_second) == (7, 7.5)
 
 
+def test_a_limit_that_somebody_deleted_is_made_again(client: SyncPrefectClient) -> None:
+    pace = PrefectPace(5)
+    assert pace.wait(SENDER, at_most=20 * SECOND)
+    client.delete_global_concurrency_limit_by_name(limit_name(SENDER))
+    assert pace.wait(SENDER, at_most=20 * SECOND)
+    assert client.read_global_concurrency_limit_by_name(limit_name(SENDER)).slot_decay_per_second == 5
+
+
 def test_while_prefect_does_not_answer_the_process_keeps_the_pace() -> None:
     with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api"}):
         pace = PrefectPace(5)

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import HEADER, a_row, make_postgres_database
+from tests.conftest import HEADER, a_row
 from tests.support.landings import PostgresStairs, SqliteStairs, Stairs
+from tests.support.ledgers import postgres_ledger
 from tests.support.mortals import Mortals
 from tests.support.twilio_stand_in import ACCOUNT_SID, AUTH_TOKEN, SENDER, TwilioStandIn
 
@@ -30,7 +31,7 @@ def stairs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if request.param == "sqlite":
         yield SqliteStairs(folder, portfolio)
         return
-    for url in make_postgres_database():
+    with postgres_ledger() as url:
         climbed = PostgresStairs(folder, portfolio, url)
         yield climbed
         climbed.close()

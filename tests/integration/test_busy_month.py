@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import count
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -31,7 +30,8 @@ from arrears.operations.services import Services, open_services
 from arrears.operations.show import show
 from arrears.operations.sweep import sweep
 from arrears.settings import Settings
-from tests.conftest import HEADER, START, a_row, make_postgres_database
+from tests.conftest import HEADER, START, a_row
+from tests.support.ledgers import ledger_on
 
 NEW_YORK = ZoneInfo("America/New_York")
 BY = {"source": "test", "who": "test"}
@@ -239,8 +239,7 @@ class Month(RuleBasedStateMachine):
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def deployment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     folder = tmp_path_factory.mktemp(f"month-{request.param}")
-    urls: Any = [f"sqlite:///{folder / 'ledger.db'}"] if request.param == "sqlite" else make_postgres_database()
-    for url in urls:
+    with ledger_on(request.param, folder) as url:
         opened = open_services(Settings(database_url=url, outbox=folder / "outbox", doubt_seconds=0))
         yield opened
         opened.close()

@@ -20,12 +20,13 @@ from arrears.operations.services import Services, ledger_clock
 from arrears.operations.show import show
 from tests.integration.stories import Portfolio, at, dump, last, steps, take_in, until
 from tests.support.desk_server import serving
+from tests.support.ledgers import sqlite_ledger
 
 
 @pytest.fixture
 def database_url(tmp_path: Path) -> str:
     """What the page shows and asks for turns on no database."""
-    return f"sqlite:///{tmp_path / 'ledger.db'}"
+    return sqlite_ledger(tmp_path / "ledger.db")
 
 
 @dataclass

@@ -19,25 +19,26 @@ from arrears.settings import ROOT
 OPEN = "import sys; from arrears.ledger.database import Ledger; Ledger.open(sys.argv[1]).close()"
 
 
-def test_four_processes_may_open_a_new_ledger_at_once(database_url: str) -> None:
+def test_four_processes_may_open_a_new_ledger_at_once(new_database_url: str) -> None:
     openers = [
-        subprocess.Popen([sys.executable, "-c", OPEN, database_url], cwd=ROOT, stderr=subprocess.PIPE) for _ in range(4)
+        subprocess.Popen([sys.executable, "-c", OPEN, new_database_url], cwd=ROOT, stderr=subprocess.PIPE)
+        for _ in range(4)
     ]
     assert [(opener.communicate()[1], opener.returncode) for opener in openers] == [(b"", 0)] * 4
-    with Ledger.open(database_url).read() as session:
+    with Ledger.open(new_database_url).read() as session:
         assert session.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == [
             models.SCHEMA_VERSION
         ]
 
 
-def test_a_ledger_of_a_newer_program_is_left_alone(database_url: str) -> None:
-    Ledger.open(database_url).close()
-    engine = create_engine(database_url)
+def test_a_ledger_of_a_newer_program_is_left_alone(new_database_url: str) -> None:
+    Ledger.open(new_database_url).close()
+    engine = create_engine(new_database_url)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
     with pytest.raises(LedgerError, match=r"schema 9999, newer than this program's .*; upgrade arrears"):
-        Ledger.open(database_url)
+        Ledger.open(new_database_url)
 
 
 def test_an_older_ledger_is_migrated_and_keeps_its_rows(tmp_path: Path) -> None:
@@ -82,8 +83,8 @@ def test_a_database_that_cannot_be_used_is_named_without_its_password(url: str, 
     assert re.search(says, refusal(url))
 
 
-def test_an_unknown_database_is_named_without_its_password(database_url: str) -> None:
-    url = make_url(database_url)
+def test_an_unknown_database_is_named_without_its_password(new_database_url: str) -> None:
+    url = make_url(new_database_url)
     if url.get_backend_name() == "sqlite":
         pytest.skip("SQLite makes the database it does not find")
     told = refusal(url.set(database="nobody", password="sekret").render_as_string(hide_password=False))

@@ -16,8 +16,7 @@ from typing import Any
 
 import pytest
 from pypdf import PdfReader
-from sqlalchemy import text
-from sqlmodel import SQLModel, select
+from sqlmodel import select
 
 import models
 from arrears.channels.effect import Finding, InDoubt, Intent, Outcome, Refused, TryAgain, Unprovable
@@ -47,8 +46,9 @@ from arrears.operations.show import show
 from arrears.operations.sweep import sweep
 from arrears.settings import Settings
 from tests.builders import POLICIES
-from tests.conftest import HEADER, START, a_row, make_postgres_database
+from tests.conftest import HEADER, START, a_row
 from tests.integration.stories import at, open_tasks, take_in, until
+from tests.support.ledgers import empty, ledger_on
 
 # The first text is due at 10:00 in Albany on the day after the due date.
 DUE = START + timedelta(days=1, hours=2)
@@ -85,8 +85,7 @@ def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     assert "{contacts: merge, hours: 20}" in standard
     spaced = standard.replace("contacts: merge", "contacts: space").replace("ladder: card-standard", f"ladder: {SPACE}")
     (ladders / f"{SPACE}.yaml").write_text(spaced)
-    urls = [f"sqlite:///{folder / 'ledger.db'}"] if request.param == "sqlite" else make_postgres_database()
-    for url in urls:
+    with ledger_on(request.param, folder) as url:
         order = Settings(database_url=url, outbox=folder / "outbox", policies=folder / "policies", doubt_seconds=0)
         opened = open_services(order)
         yield opened
@@ -100,13 +99,7 @@ def emptied(services: Services) -> Services:
     """The deployment as on its first day."""
     shutil.rmtree(services.settings.outbox, ignore_errors=True)
     with services.ledger.write() as session:
-        if services.ledger.on_sqlite:
-            session.connection().execute(text("DROP TRIGGER IF EXISTS events_refuse_delete"))
-        else:
-            # The event log refuses to be emptied, but by whoever replicates it.
-            session.connection().execute(text("SET LOCAL session_replication_role = replica"))
-        for table in reversed(SQLModel.metadata.sorted_tables):
-            session.connection().execute(table.delete())
+        empty(session.connection())
     return services
 
 

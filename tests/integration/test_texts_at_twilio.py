@@ -141,6 +141,32 @@ def test_a_text_that_twilio_does_not_know_is_for_a_person(
     ]
 
 
+@pytest.mark.parametrize("word", ["partially_delivered", "receiving"])
+@on_sqlite
+def test_a_status_that_is_new_to_us_stops_nobody_and_is_not_the_end(
+    services: Services, clock: Machine, twilio: TwilioStandIn, word: str
+) -> None:
+    [text] = twilio.accepted()
+    twilio.mailbox.update(text["sid"], status=word)
+    assert [asked(services, clock, hours) for hours in (5, 20, 7)] == [1, 1, 0]
+    assert (last(services, "sms-1")["status"], delivery(services)) == ("done", ("queued", False))
+
+
+@on_sqlite
+def test_a_text_that_twilio_cannot_tell_about_does_not_keep_the_others_waiting(
+    services: Services, clock: Machine, twilio: TwilioStandIn, portfolio: Portfolio
+) -> None:
+    take_in(services, portfolio(a_row("A-2", phone="+15185550102")), at=clock.moment)
+    sweep(services, who="test", budget=Budget())
+    first, second = (text["sid"] for text in twilio.accepted())
+    twilio.exchanges.clear()
+    for _ in range(3):
+        twilio.fault("http_503", method="GET")
+        asked(services, clock, 5)
+    about = [exchange.path.rpartition("/")[2].removesuffix(".json") for exchange in twilio.exchanges]
+    assert {first, second} <= set(about)
+
+
 def _events(services: Services) -> list[models.Event]:
     with services.ledger.read() as session:
         return list(session.exec(select(models.Event)))

@@ -107,11 +107,18 @@ def test_a_process_that_dies_between_the_report_and_what_follows_loses_neither(
 
 
 @on_sqlite
-def test_what_was_to_be_said_long_ago_is_not_said_again(texted: Services) -> None:
+def test_what_was_to_be_said_long_ago_is_not_said_again_by_text_but_its_letter_goes(texted: Services) -> None:
     reference = last(texted, "sms-1")["reference"]
     until(texted, 4.9)
     report(texted, reference, sid=SID, status="undelivered", error_code="30003")
     assert (last(texted, "sms-1")["status"], last(texted, "sms-1")["again_at"]) == ("failed", None)
+    until(texted, 5.5)
+    reference = last(texted, "sms-2")["reference"]
+    until(texted, 9)
+    report(texted, reference, sid=f"{SID[:-1]}1", status="undelivered", error_code="30003")
+    until(texted, 11)
+    assert ("letter-for-sms-2", "done") in steps(texted)
+    assert [step for step in steps(texted) if step[0] == "sms-2"] == [("sms-2", "failed")]
 
 
 @on_sqlite

@@ -22,6 +22,7 @@ from arrears.operations.services import Services, instant, open_services
 from arrears.operations.steer import approve
 from arrears.operations.sweep import catch_up
 from arrears.settings import Settings
+from tests.support.ledgers import empty, end_others
 
 ACCOUNT = "A-1"
 # The rungs, in the order in which the account comes to them.
@@ -139,20 +140,12 @@ class PostgresStairs(Stairs):
 
     def _restore(self, channel: str) -> str:
         with self._engine.begin() as connection:
-            # Whoever was killed may have left a transaction behind.
-            connection.execute(
-                text(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                )
-            )
-            # The event log refuses to be emptied, but by whoever replicates it.
-            connection.execute(text("SET LOCAL session_replication_role = replica"))
+            end_others(connection)
+            empty(connection)
             for table in _tables():
-                connection.execute(table.delete())
-            for table in _tables():
-                if rows := self._rows[channel][table.name]:
-                    connection.execute(table.insert(), rows)
+                if not (rows := self._rows[channel][table.name]):
+                    continue
+                connection.execute(table.insert(), rows)
                 if "id" in table.c and isinstance(table.c.id.type, Integer):
                     sequence = f"pg_get_serial_sequence('{table.name}', 'id')"
                     highest = f"(SELECT coalesce(max(id), 0) + 1 FROM {table.name})"

@@ -7,6 +7,7 @@ child runs the same `main` that the installed `arrears` runs.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -94,7 +95,13 @@ def _child(order: dict[str, Any], folder: Path) -> int:
 def main(folder: Path) -> None:
     """Carry out orders until standard input ends."""
     import arrears.cli.app  # noqa: F401 - what the children inherit
+    from arrears.operations.services import open_services
+    from arrears.settings import Settings
 
+    # And every template compiled and every rule checked, once for all of them.
+    open_services(Settings(database_url=f"sqlite:///{folder / 'warm.db'}", outbox=folder)).close()
+    gc.collect()
+    gc.freeze()
     for line in sys.stdin:
         pid = os.fork()
         if not pid:
