@@ -23,6 +23,7 @@ from arrears.engine.contact.verdict import Allow, Defer, Deny, Review, Scope
 from arrears.engine.decide import Close, Perform, Skip, Wait, decide
 from arrears.engine.ladder import Contacts, Ladder, Rung
 from arrears.engine.vocabulary import CaseStatus, ChannelName, StepStatus
+from arrears.ledger.ahead import next_step_id
 from arrears.ledger.cases import CaseFile, lock_person, read_case_file
 from arrears.ledger.events import log_event
 from arrears.ledger.owner import is_gone, this_process
@@ -327,6 +328,7 @@ class _Desk:
         step = self.file.step(rung.name, attempt)
         if step is None:
             step = models.Step(
+                id=next_step_id(self.session),
                 case_id=self.file.case.id,
                 account_id=self.file.account.id,
                 rung=rung.name,
@@ -336,6 +338,10 @@ class _Desk:
                 status=StepStatus.PLANNED,
                 reference=free_reference(self.session, self.file.case, rung.name, attempt),
                 due_at=due_at,
+                # Given, because pydantic takes longer to find out what a default of `dict` wants than all else here.
+                rules=[],
+                verdict={},
+                payload={},
             )
             self.file.steps.append(step)
         self.session.add(step)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from sqlalchemy import String, bindparam, exists
-from sqlalchemy.orm import defer
-from sqlmodel import Session, col, or_, select
+from sqlalchemy import select as select_columns
+from sqlmodel import Session, col, or_
 
 import models
 from arrears.channels.effect import (
@@ -59,18 +60,13 @@ def attempt(services: Services, intent: Intent, channel: ChannelName) -> Outcome
     # Waited for before the last look, so that nothing that arrives meanwhile is missed, nor the lease outlived.
     if late := _out_of_turn(services, intent):
         return late
-    with services.ledger.read() as session:
-        row = session.exec(_STANDING, params={"references": [intent.reference]}).one()
-        before = _withdrawn(services, session, intent, row)
+    [before] = _last_look(services, [intent])
     return services.channels[channel].perform(intent) if before is None else before
 
 
 def attempt_all(services: Services, intents: Sequence[Intent], channel: Bulk) -> list[Outcome | StepStatus]:
     """`attempt` for many intents of a channel that makes many effects as one, after one last look for all."""
-    with services.ledger.read() as session:
-        rows = session.exec(_STANDING, params={"references": [intent.reference for intent in intents]}).all()
-        by_reference = {row[0].reference: row for row in rows}
-        before = [_withdrawn(services, session, intent, by_reference[intent.reference]) for intent in intents]
+    before = _last_look(services, intents)
     wanted = [intent for intent, why in zip(intents, before, strict=True) if why is None]
     made = iter(channel.perform_all(wanted) if wanted else ())
     return [next(made) if why is None else why for why in before]
@@ -102,10 +98,16 @@ def look_up(services: Services, intent: Intent, channel: ChannelName) -> Finding
 _MAY_PAUSE = ("promise", "plan", "charge")
 # What can withdraw an intent, in one small query: it is asked before every effect.
 _STANDING = (
-    select(
-        models.Step,
-        models.Case.status,
-        models.Account.amount_due,
+    select_columns(
+        col(models.Step.reference),
+        col(models.Step.status),
+        col(models.Step.owner),
+        col(models.Step.intended_wall),
+        col(models.Step.lease_until),
+        col(models.Step.channel),
+        col(models.Step.verdict)["purpose"].as_string(),
+        col(models.Case.status),
+        col(models.Account.amount_due),
         or_(
             exists().where(
                 or_(
@@ -123,39 +125,69 @@ _STANDING = (
     .join(models.Case, col(models.Case.id) == col(models.Step.case_id))
     .join(models.Account, col(models.Account.id) == col(models.Step.account_id))
     .where(col(models.Step.reference).in_(bindparam("references", type_=String, expanding=True)))
-    .options(defer(models.Step.payload), defer(models.Step.verdict))  # pyright: ignore[reportArgumentType]
 )
 
 
-def _withdrawn(
-    services: Services, session: Session, intent: Intent, row: tuple[models.Step, str, int, bool]
-) -> Declined | TryAgain | StepStatus | None:
-    """What arrived between intent and effect and stops it: a payment, a hold, a halt, the kill switch.
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """An intent as it is just before its effect."""
+
+    reference: str
+    status: str
+    owner: str
+    intended_wall: datetime | None
+    lease_until: datetime | None
+    channel: str
+    purpose: str | None
+    case_status: str
+    amount_due: int
+    may_stand_still: bool
+
+
+def _standing(session: Session, intents: Sequence[Intent]) -> list[_Standing]:
+    rows = session.connection().execute(_STANDING, {"references": [intent.reference for intent in intents]})
+    by_reference = {row[0]: _Standing(*row) for row in rows}
+    return [by_reference[intent.reference] for intent in intents]
+
+
+def _last_look(services: Services, intents: Sequence[Intent]) -> list[Declined | TryAgain | StepStatus | None]:
+    """What arrived since each intent and stops it: a payment, a hold, a halt, the kill switch.
 
     The step's status when the intent is not ours any more, or its lease ran out and it is anybody's.
     """
-    wall = services.clock.wall()
-    step, case_status, amount_due, may_stand_still = row
+    with services.ledger.read() as session:
+        stopped = stopped_why(session)
+        rows = zip(intents, _standing(session, intents), strict=True)
+        return [
+            _withdrawn(services, session, intent, step)
+            or (TryAgain(f"stopped before it went out: {stopped}", after=timedelta(0)) if stopped else None)
+            for intent, step in rows
+        ]
+
+
+def _withdrawn(
+    services: Services, session: Session, intent: Intent, step: _Standing
+) -> Declined | TryAgain | StepStatus | None:
     ours = step.status == StepStatus.INTENDED and step.owner == this_process()
-    if not ours or step.intended_wall != intent.wall or step.lease_until is None or step.lease_until <= wall:
+    expired = step.lease_until is None or step.lease_until <= services.clock.wall()
+    if not ours or step.intended_wall != intent.wall or expired:
         return StepStatus(step.status)
-    if amount_due <= 0:
+    if step.amount_due <= 0:
         return Declined("paid", "paid before it went out")
-    if case_status in (CaseStatus.HALTED, CaseStatus.CLOSED):
-        return Declined(case_status, f"case {case_status} before it went out")
-    if may_stand_still:
+    if step.case_status in (CaseStatus.HALTED, CaseStatus.CLOSED):
+        return Declined(step.case_status, f"case {step.case_status} before it went out")
+    channel, purpose, now = ChannelName(step.channel), step.purpose or "", services.clock.now()
+    if step.may_stand_still:
         file = read_case_file(session, intent.account_id)
-        held = standstill(services, file, now=services.clock.now())
+        held = standstill(services, file, now=now)
         if held is not None:
             return TryAgain(f"held before it went out: {held.reason}", after=timedelta(0))
-        proposal = Proposal(contact_channel(ChannelName(step.channel)), file.actor, _purpose(step))
-        if blocking_holds(proposal, services.rulebook, file.facts(), now=services.clock.now()):
+        proposal = Proposal(contact_channel(channel), file.actor, purpose)
+        if blocking_holds(proposal, services.rulebook, file.facts(), now=now):
             return TryAgain("the holder closed this channel before it went out", after=timedelta(0))
     for other in intent.payload.get(CARRIES, ()):
-        if _must_not_be_told(services, session, other, channel=ChannelName(step.channel), purpose=_purpose(step)):
+        if _must_not_be_told(services, session, other, channel=channel, purpose=purpose):
             return TryAgain(f"{other} is not to be told about any more", after=timedelta(0))
-    if why := stopped_why(session):
-        return TryAgain(f"stopped before it went out: {why}", after=timedelta(0))
     return None
 
 
@@ -170,10 +202,6 @@ def _must_not_be_told(
     proposal = Proposal(contact_channel(channel), file.actor, purpose)
     held = blocking_holds(proposal, services.rulebook, file.facts(), now=now)
     return bool(held) or standstill(services, file, now=now) is not None
-
-
-def _purpose(step: models.Step) -> str:
-    return str(step.verdict.get("purpose", ""))
 
 
 def settle(

@@ -26,7 +26,8 @@ from arrears.operations.services import Services, open_services
 from arrears.operations.sweep import catch_up, sweep
 from arrears.settings import Settings
 from tests.builders import ROOT
-from tests.conftest import HEADER, START, make_postgres_database
+from tests.conftest import HEADER, START
+from tests.support.ledgers import new_postgres_database
 
 PEOPLE = 12
 UNTIL = START + timedelta(days=50)
@@ -100,7 +101,8 @@ def another_url(database_url: str, tmp_path: Path) -> Iterator[str]:
     if database_url.startswith("sqlite"):
         yield f"sqlite:///{tmp_path / 'another.db'}"
     else:
-        yield from make_postgres_database()
+        with new_postgres_database() as url:
+            yield url
 
 
 def test_many_together_end_where_each_ends_alone(database_url: str, another_url: str, tmp_path: Path) -> None:
