@@ -57,6 +57,12 @@ class _Round:
     open: list[Intended | InDoubt] = field(default_factory=list[Intended | InDoubt])
     later: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
+    def copy(self) -> _Round:
+        """What to go back to when a transaction fails."""
+        effects = {account_id: Counter(counted) for account_id, counted in self.effects.items()}
+        later = {holder_id: list(waiting) for holder_id, waiting in self.later.items()}
+        return _Round(defaultdict(Counter, effects), list(self.open), defaultdict(list, later))
+
 
 def advance_many(
     services: Services,
@@ -202,14 +208,14 @@ def _go_on(
         else:
             known.append((move, result))
     began = (budget.left, budget.made)
-    effects = {account_id: Counter(counted) for account_id, counted in under_way.effects.items()}
+    before = under_way.copy()
     try:
         with services.ledger.write() as session:
             again = _settle_all(services, session, known, under_way, who=who)
             _decide(services, session, again, under_way, batch, who=who, budget=budget)
     except Exception as error:
         budget.left, budget.made = began
-        under_way.open, under_way.effects = [], defaultdict(Counter, effects)
+        under_way.open, under_way.effects, under_way.later = [], before.effects, before.later
         logger.warning("%d outcomes are committed one by one: %s", len(known), type(error).__name__)
         _go_on_one_by_one(services, known, under_way, batch, who=who, budget=budget)
 
