@@ -51,3 +51,8 @@ class Case(SQLModel, table=True):
     outcome: str = ""
     opened_at: datetime = instant()
     closed_at: datetime | None = instant(default=None)
+
+    @property
+    def timeline(self) -> str | None:
+        """The id of the flow run that drives the case; None when the sweep does, whatever run drove it before."""
+        return self.flow_run_id if self.driver == "timeline" else None

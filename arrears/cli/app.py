@@ -20,6 +20,7 @@ from arrears.ledger.database import LedgerError
 from arrears.operations.calls import CallRefused
 from arrears.operations.check_contact import FactsError
 from arrears.operations.consent import ContactRefused
+from arrears.operations.drivers import DriverRefused
 from arrears.operations.evidence import EvidenceUnusable
 from arrears.operations.explain import NothingToExplain
 from arrears.operations.hold import HoldRefused
@@ -39,6 +40,7 @@ _ANTICIPATED = (
     ClockError,
     ClockStandsLater,
     ContactRefused,
+    DriverRefused,
     EventRefused,
     EvidenceUnusable,
     FactsError,

@@ -28,6 +28,9 @@ from arrears.operations.texts import Asked, ask_what_became
 
 logger = logging.getLogger(__name__)
 
+# Where so many accounts came to rest is kept to be shown; of a million it would be a gigabyte.
+_KEPT = 1_000
+
 TIMELINE, SWEEP = "timeline", "sweep"
 
 
@@ -41,6 +44,11 @@ class Share:
 
     number: int = 0
     of: int = 1
+
+    @property
+    def suffix(self) -> str:
+        """`-2` for the second of several."""
+        return f"-{self.number + 1}" if self.of > 1 else ""
 
 
 WHOLE = Share()
@@ -65,13 +73,14 @@ class Swept:
     rested: dict[str, Advanced] = field(default_factory=dict[str, Advanced])
     due: list[str] = field(default_factory=list[str])
 
-    def add(self, batch: Batch) -> None:
-        """Count what a batch did."""
+    def add(self, batch: Batch, *, most_kept: int | None = None) -> None:
+        """Count what a batch did, and keep where its accounts came to rest, up to so many in all."""
         self.failed.extend(batch.failed)
         for account_id, advanced in batch.rested.items():
             self.effects += advanced.effects
             self.by_channel.update(advanced.by_channel)
-            self.rested[account_id] = advanced
+            if most_kept is None or len(self.rested) < most_kept:
+                self.rested[account_id] = advanced
             if isinstance(advanced.rest, Closed):
                 self.closed += 1
             elif advanced.rest.braked:
@@ -95,7 +104,8 @@ def sweep(
     """
     result = Swept()
     # First, so that what follows from it is decided in this very sweep.
-    result.asked = ask_what_became(services, who=who)
+    if share.number == 0:
+        result.asked = ask_what_became(services, who=who)
     if result.asked.silent:
         logger.warning("%s; the next sweep asks again", result.asked.silent)
     if accounts is not None:
@@ -107,7 +117,7 @@ def sweep(
     with pool_of(services) as pool:
         for some in _batches(result.due, services.settings.sweep_batch, share):
             batch = advance_many(services, some, who=who, budget=budget, due=still_due, pool=pool)
-            result.add(batch)
+            result.add(batch, most_kept=_KEPT)
             result.looked_at += len(some)
             if progress is not None:
                 progress(result, len(result.due))
