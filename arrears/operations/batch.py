@@ -22,6 +22,7 @@ import models
 from arrears.channels.effect import Bulk, Done, Finding, Intent, Outcome
 from arrears.engine.vocabulary import ChannelName, StepStatus
 from arrears.ledger.ahead import forget, read_ahead, read_reports, whole_of
+from arrears.ledger.among import among
 from arrears.ledger.cases import lock_person, read_case_file
 from arrears.operations.advance import Advanced, advance, record_failure
 from arrears.operations.brakes import Budget
@@ -103,7 +104,7 @@ def _still_due(session: Session, account_ids: Sequence[str], due: ColumnElement[
     """Those that nobody has advanced since they were listed, and nobody is advancing."""
     query = (
         select(models.Case.account_id)
-        .where(col(models.Case.account_id).in_(account_ids), due)
+        .where(among(session, col(models.Case.account_id), account_ids), due)
         .with_for_update(skip_locked=True)
     )
     found = set(session.exec(query))

@@ -26,6 +26,8 @@ _DROPPED: Final = frozenset({"Cc", "Cs", "Co", "Cn"})
 
 def plain(text: str) -> str:
     """`text` as one line of NFC characters: breaks become spaces; control, private and bidi characters go."""
+    if text.isascii() and text.isprintable():
+        return text.strip()
     kept = (" " if c in _SPACES else c for c in text if c not in _BIDI)
     return unicodedata.normalize("NFC", "".join(c for c in kept if unicodedata.category(c) not in _DROPPED)).strip()
 
@@ -40,11 +42,13 @@ def money(value: Money, locale: str) -> str:
     return format_currency(Decimal(value.decimal_text()), value.currency, locale=_babel(locale))
 
 
+@lru_cache(maxsize=1024)
 def day(value: date, locale: str) -> str:
     """`December 23, 2026` in en-US, `23 December 2026` in en-GB."""
     return format_date(value, "long", locale=_babel(locale))
 
 
+@lru_cache(maxsize=1024)
 def short_day(value: date, locale: str) -> str:
     """`Dec 23, 2026` in en-US, `23 Dec 2026` in en-GB."""
     return format_date(value, "medium", locale=_babel(locale))
