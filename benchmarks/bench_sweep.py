@@ -1,12 +1,12 @@
 """Account-steps a second: our sweep against DBOS, Celery, plain Prefect tasks and raw PostgreSQL, in one run.
 
-    PYTHONPATH=. .venv/bin/python benchmarks/bench_sweep.py [--accounts 5000] [--processes 2] [--only ours,raw] [--profile]
+    PYTHONPATH=. .venv/bin/python benchmarks/bench_sweep.py [--accounts 5000] [--processes 2] [--only raw,dbos]
 
 The same work on every side: five steps an account with a ledger write each, waits skipped, PostgreSQL, the same number
-of processes. Ours keeps all its guarantees; the rivals write less (see `sides/`) and run as quick as they are known to.
+of processes. Ours keeps all its guarantees; the rivals write less (see `sides/`) and are set up to be quick.
 `--accounts` is for our side; the others get as many as take about as long. The rivals come from the dependency group
-`bench`, into `.venv-bench`, on the first run. ARREARS_TEST_POSTGRES_URL names the server, BENCH_REDIS_URL a Redis with an
-empty database (redis://127.0.0.1:6379/9).
+`bench`, into `.venv-bench`, on the first run. ARREARS_TEST_POSTGRES_URL names the server, BENCH_REDIS_URL a Redis with
+an empty database (redis://127.0.0.1:6379/9).
 """
 
 from __future__ import annotations

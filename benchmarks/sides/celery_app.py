@@ -1,7 +1,7 @@
 """The Celery version: beat looks for what is due, a task a step writes intent, effect and outcome and sends the next.
 
-Fast settings: no results, no gossip, one message fetched ahead for each thread is not waited for; `acks_late`, because a task lost with its worker
-would be lost for good.
+Set up to be quick: no results, no events, eight messages fetched ahead for each thread. Late acknowledgement, because a
+task that is lost with its worker would be lost for good.
 """
 
 from __future__ import annotations

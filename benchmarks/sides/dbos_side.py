@@ -1,7 +1,7 @@
-"""DBOS: a durable workflow an account, of five steps; each makes its effect and writes its row. DBOS records the steps.
+"""DBOS: a durable workflow an account, of five steps; each makes its effect and writes its row. DBOS records each step.
 
-Workflows are started in threads of the process rather than from a queue, which is the quicker way; the admin server, telemetry and
-logs are off, the pools as large as there are threads.
+Workflows are run in threads of the process rather than from a queue, which is the quicker way; logs are off, and the
+pools as large as there are threads.
 """
 
 from __future__ import annotations
