@@ -26,6 +26,7 @@ from arrears.ledger.among import among
 from arrears.ledger.cases import lock_person, read_case_file
 from arrears.operations.advance import Advanced, advance, record_failure
 from arrears.operations.brakes import Budget
+from arrears.operations.collecting import seldom_collecting
 from arrears.operations.moves import Closed, InDoubt, Intended, Move, Ready, Standstill, look
 from arrears.operations.perform import attempt, attempt_all, look_up, settle, settle_in
 from arrears.operations.services import Services
@@ -65,6 +66,7 @@ class _Round:
         return _Round(defaultdict(Counter, effects), list(self.open), defaultdict(list, later))
 
 
+@seldom_collecting()
 def advance_many(
     services: Services,
     account_ids: Sequence[str],
