@@ -281,9 +281,3 @@ def _put_off(services: Services, batch: models.PrintBatch, result: Batched, prob
         row.owner, row.lease_until = "", None
         session.add(row)
     return False
-
-
-def waiting_batches(session: Session) -> Sequence[models.PrintBatch]:
-    """Batches that are begun and not written."""
-    unwritten = select(models.PrintBatch).where(col(models.PrintBatch.unwritten))
-    return session.exec(unwritten.order_by(col(models.PrintBatch.id))).all()

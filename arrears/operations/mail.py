@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 import models
 from arrears.engine.life.events import AddressFound, MailReturned, one_line
 from arrears.engine.vocabulary import ReturnReason
-from arrears.ledger.cases import address_of
+from arrears.ledger.cases import UnknownAccount, address_of
 from arrears.ledger.life import key_of
 from arrears.operations.inbox import EventRefused, take
 from arrears.operations.pay import Posted, post
@@ -36,9 +36,11 @@ def returned(
 
     Unless it was refused or not collected, no letter goes to that address any more, about any of the holder's accounts
     that have it, until another is known or this one is found good. Raises EventRefused for a letter that is not known,
-    is not that account's, or had not been sent by then.
+    is not that account's, or had not been sent by then; UnknownAccount.
     """
     with services.ledger.write() as session:
+        if account_id and session.get(models.Account, account_id) is None:
+            raise UnknownAccount(account_id)
         sent = session.get(models.Letter, letter)
         if sent is None or (account_id and sent.account_id != account_id):
             whose = f"account {account_id} has" if account_id else "there is"

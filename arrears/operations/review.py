@@ -69,6 +69,11 @@ def waiting_for_people(services: Services, *, limit: int = 200) -> list[Waiting]
             .order_by(col(models.Case.id))
             .limit(limit)
         ).all()
+        batches = session.exec(
+            select(models.PrintBatch)
+            .where(col(models.PrintBatch.unwritten), col(models.PrintBatch.lease_until).is_(None))
+            .order_by(col(models.PrintBatch.id))
+        ).all()
     reviewed = {(step.account_id, step.rung) for step in review}
     return [
         *(
@@ -87,6 +92,10 @@ def waiting_for_people(services: Services, *, limit: int = 200) -> list[Waiting]
                 f"arrears release {h.account_id} {h.kind}",
             )
             for h in stale
+        ),
+        *(
+            Waiting("", "", f"batch {b.id} of letters is begun and not written", "arrears letters batch")
+            for b in batches
         ),
         *(
             Waiting(c.account_id, c.next_rung or "", c.next_reason, f"arrears show {c.account_id}")
