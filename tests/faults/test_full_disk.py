@@ -6,16 +6,22 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlmodel import select
 
 import models
-from arrears.operations.services import open_services
+from arrears.clock import VirtualClock
+from arrears.operations.brakes import Budget
+from arrears.operations.enroll import enroll
+from arrears.operations.review import waiting_for_people
+from arrears.operations.services import Services, open_services
+from arrears.operations.show import show
+from arrears.operations.sweep import sweep
 from arrears.settings import Settings
-from tests.conftest import HEADER, a_row
+from tests.conftest import HEADER, START, a_row
 from tests.faults.test_print_batches_killed import assert_each_once, written
 
 pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults-sqlite")]
@@ -76,25 +82,26 @@ def test_letters_on_a_full_disk_are_tried_again_and_go_out_once(tmp_path: Path, 
     settings = Settings(database_url=f"sqlite:///{tmp_path / 'ledger.db'}", outbox=tmp_path / "outbox")
     settings.outbox.mkdir()
     mounted_over(settings.outbox, "letters", small_disk)
-    run(settings, "enroll", str(path), "--at", "2026-08-01T12:00:00Z")
-    run(settings, "advance", "--until", "2026-08-02T12:00:00Z")
-    shown = shown_of(settings)
-    assert [s["status"] for s in shown["steps"] if s["channel"] == "letter"] == ["planned"]
-    assert "could not be written: No space left on device" in shown["next"]["reason"]
+    services = open_services(settings)
+    enroll(services, path, at=START, who="test", driver="sweep", virtual=True)
+    house = services.at(VirtualClock(START + timedelta(hours=12)))
+    sweep(house, who="test", budget=Budget())
+    assert letters_of(services) == ["planned"]
+    [told] = [each for each in waiting_for_people(services) if "could not be written" in each.reason]
+    assert told.reason.endswith("could not be written: No space left on device")
+    assert told.do == "make room where ARREARS_OUTBOX is; what waits is tried again by itself"
     assert not [p for p in small_disk.rglob("*") if p.is_file()]
     (settings.outbox / "letters").unlink()
-    services = open_services(settings)
     with services.ledger.write() as session:
         # The wait before the next try counts in wall time: nobody sleeps through it here.
         case = session.exec(select(models.Case)).one()
         case.retry_at = None
         session.add(case)
-    services.close()
-    run(settings, "advance", "--until", "2026-08-03T12:00:00Z")
-    letters = [s for s in shown_of(settings)["steps"] if s["channel"] == "letter"]
-    assert [s["status"] for s in letters] == ["done"]
+    sweep(house, who="test", budget=Budget())
+    assert letters_of(services) == ["done"]
     assert len(list(settings.outbox.rglob("*.pdf"))) == 1
+    services.close()
 
 
-def shown_of(settings: Settings) -> dict[str, Any]:
-    return json.loads(run(settings, "show", "A-1", "--json").stdout)
+def letters_of(services: Services) -> list[str]:
+    return [step["status"] for step in show(services, "A-1")["steps"] if step["channel"] == "letter"]
