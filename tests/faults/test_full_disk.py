@@ -19,7 +19,7 @@ from arrears.operations.enroll import enroll
 from arrears.operations.review import waiting_for_people
 from arrears.operations.services import Services, open_services
 from arrears.operations.show import show
-from arrears.operations.sweep import sweep
+from arrears.operations.sweep import catch_up, sweep
 from arrears.settings import Settings
 from tests.conftest import HEADER, START, a_row
 from tests.faults.test_print_batches_killed import assert_each_once, written
@@ -84,7 +84,9 @@ def test_letters_on_a_full_disk_are_tried_again_and_go_out_once(tmp_path: Path, 
     mounted_over(settings.outbox, "letters", small_disk)
     services = open_services(settings)
     enroll(services, path, at=START, who="test", driver="sweep", virtual=True)
-    house = services.at(VirtualClock(START + timedelta(hours=12)))
+    # The call of the first day goes first; the letter is due on the second.
+    catch_up(services, START + timedelta(hours=6), who="test", budget=Budget())
+    house = services.at(VirtualClock(START + timedelta(hours=26)))
     sweep(house, who="test", budget=Budget())
     assert letters_of(services) == ["planned"]
     [told] = [each for each in waiting_for_people(services) if "could not be written" in each.reason]
