@@ -15,6 +15,7 @@ from models.hold import Hold
 from models.letter import Letter
 from models.life_event import LifeEvent
 from models.placement import Placement, PlacementBatch
+from models.print_batch import PrintBatch
 from models.recall import Recall, RecallBatch
 from models.referral import Referral
 from models.state import LedgerState
@@ -24,7 +25,7 @@ from models.webhook_request import WebhookRequest
 from models.work_item import WorkItem
 
 # Alembic's newest revision; a test keeps it true. Opening a current ledger needs no alembic.
-SCHEMA_VERSION = "0011"
+SCHEMA_VERSION = "0012"
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -45,6 +46,7 @@ __all__ = [
     "LifeEvent",
     "Placement",
     "PlacementBatch",
+    "PrintBatch",
     "Recall",
     "RecallBatch",
     "Referral",

@@ -87,6 +87,7 @@ def _document(result: Enrolment, started: int) -> dict[str, Any]:
         "enrolled": result.enrolled,
         "already": result.already,
         "renewed": result.renewed,
+        "moved": result.moved,
         "rejected": [{"line": r.line, "account_id": r.account_id, "reason": r.reason} for r in result.rejected],
         "rejected_file": str(result.rejected_path) if result.rejected_path else None,
         "due_at_once": dict(result.first),
@@ -96,7 +97,8 @@ def _document(result: Enrolment, started: int) -> dict[str, Any]:
 
 
 def _renewed(result: Enrolment) -> str:
-    return f"{result.renewed:,} behind again, " if result.renewed else ""
+    moved = f"{result.moved:,} with another address, " if result.moved else ""
+    return f"{result.renewed:,} behind again, {moved}" if result.renewed else moved
 
 
 def show(account: Annotated[str, typer.Argument(metavar="ACCOUNT")], json: Json = False) -> None:
@@ -134,6 +136,10 @@ def show(account: Annotated[str, typer.Argument(metavar="ACCOUNT")], json: Json 
             for step in document["steps"]
         ],
     )
+    for each in document["mail"]["returned"]:
+        say(f"mail {each['letter']} came back on {each['on']}: {each['reason'].replace('_', ' ')}")
+    if document["mail"]["address"] == "bad":
+        say("no letter goes to this address; `arrears address` takes another")
     for milestone in document["milestones"]:
         when = "reached on" if milestone["reached"] else "on"
         say(f"{milestone['milestone'].replace('_', ' ')} {when} {milestone['on']} ({milestone['rule']})")

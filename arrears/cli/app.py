@@ -10,7 +10,21 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from arrears.channels.tracking import ProviderSilent
-from arrears.cli import accounts, agency, calls, contacts, drive, ladders, money, people, rules, serve, texts
+from arrears.cli import (
+    accounts,
+    agency,
+    calls,
+    contacts,
+    drive,
+    ladders,
+    letters,
+    money,
+    people,
+    rules,
+    serve,
+    templates,
+    texts,
+)
 from arrears.cli.output import note
 from arrears.clock import ClockError
 from arrears.engine.money import MoneyError
@@ -24,6 +38,7 @@ from arrears.operations.evidence import EvidenceUnusable
 from arrears.operations.explain import NothingToExplain
 from arrears.operations.hold import HoldRefused
 from arrears.operations.inbox import EventRefused
+from arrears.operations.letter_batches import BatchRefused
 from arrears.operations.outbox import OutboxUnusable
 from arrears.operations.reconcile_texts import TextsRefused
 from arrears.operations.services import UnknownLadder
@@ -35,6 +50,7 @@ from arrears.rendering.errors import TemplateError
 from arrears.settings import SettingsError
 
 _ANTICIPATED = (
+    BatchRefused,
     CallRefused,
     ClockError,
     ClockStandsLater,
@@ -74,6 +90,9 @@ app.add_typer(rules.rules, name="rules")
 app.add_typer(agency.agency, name="agency")
 app.add_typer(agency.legal, name="legal")
 app.add_typer(texts.app, name="texts")
+app.add_typer(letters.app, name="letters")
+app.add_typer(templates.app, name="templates")
+app.command()(letters.address)
 
 
 class _Interrupted(BaseException):

@@ -54,7 +54,7 @@ class Case:
     `zone` is the account's first plausible IANA zone: days past due and preferred local times count
     there. `limitation_ends` is the first day on which the claim is time-barred. `broken_at`: when the last
     promise or plan broke, if nothing was agreed upon since. `lost_contact`: no number is known to be good;
-    `untextable`: none that takes texts.
+    `untextable`: none that takes texts. `mail_returned`: mail comes back from the address that is known.
     `with_agency`: who works the account now, if an agency does; `returned`: rungs whose placement is over.
     `turn`: the holder is not to be contacted about this account before, because of another of theirs.
     """
@@ -75,6 +75,7 @@ class Case:
     broken_at: datetime | None = None
     lost_contact: bool = False
     untextable: bool = False
+    mail_returned: bool = False
     with_agency: str = ""
     returned: frozenset[str] = frozenset()
     limitation_ends: date | None = None

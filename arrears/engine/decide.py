@@ -160,6 +160,10 @@ def decide(case: Case, ladder: Ladder, *, now: datetime) -> Decision:
             else:
                 verb = "merged into" if rung.late is Late.MERGE else "passed over for"
                 return Skip(rung, attempt, due, f"its moment passed; {verb} {successor}")
+        if case.mail_returned and due <= now and rung.channel is ChannelName.LETTER:
+            # Not skipped: it goes as soon as an address is known, unless a later one has taken its place by then.
+            blocked = blocked or (rung.name, f"{rung.name} waits for an address: mail came back from the one we have")
+            continue
         ready = _ready_at(rung, climb, climbs, case, now, due)
         if not isinstance(ready, datetime) and due > now:
             ready = due  # judged when it is due: by then the reason may be gone

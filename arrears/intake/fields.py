@@ -181,6 +181,11 @@ def _is_locale(tag: str) -> bool:
     return True
 
 
+def is_country(code: str) -> bool:
+    """Whether `code` is an ISO 3166-1 alpha-2 code in capitals."""
+    return code in _countries()
+
+
 @lru_cache(maxsize=1)
 def _countries() -> frozenset[str]:
     territories = cast(Mapping[str, str], Locale("en").territories)

@@ -199,7 +199,7 @@ class _Columns:
         self._width = len(header)
         self._known = [(index, name) for index, name in enumerate(header) if name in known]
         self._multiline = multiline
-        self._id = header.index("account_id")
+        self._id = header.index("account_id") if "account_id" in header else len(header)
 
     def record(self, line: int, cells: list[str], span: str) -> Record | RejectedRow:
         raw = tuple(cells)

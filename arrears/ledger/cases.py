@@ -16,7 +16,16 @@ from arrears.engine.case import Case, Step, Suspension, Turn
 from arrears.engine.contact.facts import ContactChannel, Facts, Hold
 from arrears.engine.ladder import RecallTerms
 from arrears.engine.life.books import Books, reckon
-from arrears.engine.life.events import LifeEvent, Payment, Reversal, bad_numbers, untextable_numbers
+from arrears.engine.life.events import (
+    LifeEvent,
+    MailReturned,
+    Payment,
+    Reversal,
+    bad_addresses,
+    bad_numbers,
+    one_line,
+    untextable_numbers,
+)
 from arrears.engine.life.placements import Placed, Placement, placements
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import CaseStatus, ChannelName, Disposition, Party, StepStatus
@@ -98,6 +107,12 @@ class CaseFile:
         no_use = bad_numbers(self.life) | untextable_numbers(self.life)
         return [number for number in self.account.phones if number not in no_use]
 
+    @property
+    def mail_returned(self) -> bool:
+        """Whether mail comes back from the address that is known."""
+        came_back = any(isinstance(event, MailReturned) for event in self.life)
+        return came_back and address_of(self.account) in bad_addresses(self.life)
+
     def number_for(self, channel: ChannelName) -> str:
         """The number that a rung of this channel goes to, or none."""
         return next(iter(self.text_numbers), "") if channel is ChannelName.SMS else self.number
@@ -141,6 +156,7 @@ class CaseFile:
             broken_at=broken_at,
             lost_contact=not self.number,
             untextable=not self.text_numbers,
+            mail_returned=self.mail_returned,
             with_agency=next((p.placed.agency for p in placed if not p.status.over), ""),
             returned=frozenset(p.placed.rung for p in placed if p.status.over),
             limitation_ends=limitation_ends,
@@ -207,6 +223,11 @@ def read_case_file(session: Session, account_id: str, *, lock: bool = False) -> 
         raise UnknownAccount(account_id) if session.get(models.Account, account_id) is None else NoCase(account_id)
     case, account = found
     return file_of(session, account, case)
+
+
+def address_of(account: models.Account) -> str:
+    """The address that is known, in one line, to tell it from others."""
+    return one_line(account.street, account.city, account.region, account.postal_code, account.country)
 
 
 def has_case(session: Session, account_id: str) -> bool:

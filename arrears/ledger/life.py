@@ -11,6 +11,7 @@ from sqlmodel import Session, func, select
 import models
 from arrears.engine.life.books import Opening
 from arrears.engine.life.events import (
+    AddressFound,
     Adjustment,
     Billed,
     Charge,
@@ -19,6 +20,7 @@ from arrears.engine.life.events import (
     HoldReleased,
     HoldSet,
     LifeEvent,
+    MailReturned,
     NumberChecked,
     Payment,
     Plan,
@@ -43,6 +45,8 @@ KINDS: Final[Mapping[str, type[LifeEvent]]] = {
     "withdrawn": Withdrawn,
     "number": NumberChecked,
     "untextable": Untextable,
+    "returned_mail": MailReturned,
+    "address": AddressFound,
     "hold": HoldSet,
     "release": HoldReleased,
     "consent": ConsentGiven,

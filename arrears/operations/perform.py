@@ -74,7 +74,7 @@ def reconcile(services: Services, intent: Intent, channel: ChannelName, *, who: 
 
 
 # Life events after which a case may stand still though something is due.
-_MAY_PAUSE = ("promise", "plan", "charge")
+_MAY_PAUSE = ("promise", "plan", "charge", "returned_mail")
 # What can withdraw an intent, in one small query: it is asked before every effect.
 _STANDING = (
     select(
@@ -122,6 +122,8 @@ def _withdrawn(services: Services, intent: Intent) -> Declined | TryAgain | Step
             held = standstill(services, file, now=services.clock.now())
             if held is not None:
                 return TryAgain(f"held before it went out: {held.reason}", after=timedelta(0))
+            if ChannelName(step.channel) is ChannelName.LETTER and file.mail_returned:
+                return TryAgain("mail came back from this address before it went out", after=timedelta(0))
             proposal = Proposal(contact_channel(ChannelName(step.channel)), file.actor, _purpose(step))
             if blocking_holds(proposal, services.rulebook, file.facts(), now=services.clock.now()):
                 return TryAgain("the holder closed this channel before it went out", after=timedelta(0))

@@ -27,7 +27,7 @@ from arrears.operations.links import holder_link
 from arrears.operations.senders import sender_for
 from arrears.operations.services import TEMPLATE_KINDS, Services
 from arrears.operations.standstill import books_of
-from arrears.rendering.context import Address, ChronologyLine, ContactContext, OtherAccount, StatementLine
+from arrears.rendering.context import AccountItem, Address, ChronologyLine, ContactContext, OtherAccount, StatementLine
 from arrears.rendering.errors import RenderError, TemplateError
 from arrears.rendering.segments import segments
 
@@ -82,7 +82,7 @@ def prepare(
                 return _call(services, file, rung, context)
             case ChannelName.LETTER:
                 link = holder_link(services.settings, step.reference, now=now)
-                context = replace(context, pay_link=link or context.payment_url)
+                context = replace(context, pay_link=link or context.payment_url, items=account_items(services, file))
                 payload = services.letters.prepare(rung.template, context)
                 return {**payload, "case_id": file.case.id}
             case ChannelName.AGENCY:
@@ -250,6 +250,28 @@ def _statement(services: Services, file: CaseFile) -> list[StatementLine]:
             for entry in books_of(services, file).entries
         ),
     ]
+
+
+_KINDS = {
+    "billed": "statements",
+    "fee": "fees",
+    "interest": "interest",
+    "payment": "payments",
+    "reversal": "payments",
+    "adjustment": "corrections",
+    "waived": "corrections",
+}
+
+
+def account_items(services: Services, file: CaseFile) -> tuple[AccountItem, ...]:
+    """The balance as the account came in and the sums of what has changed it since; none where nothing has."""
+    account = file.account
+    sums: dict[str, int] = dict.fromkeys(_KINDS.values(), 0)
+    for entry in books_of(services, file).entries:
+        sums[_KINDS[entry.what]] += entry.change
+    changes = [AccountItem(k, account.due_date, Money(s, account.currency)) for k, s in sums.items() if s]
+    opening = AccountItem("opening", account.due_date, Money(account.opening_balance, account.currency))
+    return (opening, *changes) if changes else ()
 
 
 def _chronology(step: models.Step) -> ChronologyLine:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlmodel import col, select
 
 import models
+from arrears.channels.letter import UNWRITTEN
 from arrears.engine.vocabulary import CaseStatus, StepStatus
 from arrears.operations.services import Services, ledger_clock
 from arrears.operations.standstill import LEFTOVER
@@ -21,6 +22,10 @@ class Waiting:
     rung: str
     reason: str
     do: str
+
+
+_BATCH = "arrears letters batch"
+_SPACE = "make room where ARREARS_OUTBOX is; what waits is tried again by itself"
 
 
 def waiting_for_people(services: Services, *, limit: int = 200) -> list[Waiting]:
@@ -69,6 +74,17 @@ def waiting_for_people(services: Services, *, limit: int = 200) -> list[Waiting]
             .order_by(col(models.Case.id))
             .limit(limit)
         ).all()
+        batches = session.exec(
+            select(models.PrintBatch)
+            .where(col(models.PrintBatch.unwritten), col(models.PrintBatch.lease_until).is_(None))
+            .order_by(col(models.PrintBatch.id))
+        ).all()
+        unwritten = session.exec(
+            select(models.Case)
+            .where(col(models.Case.retry_at).is_not(None), col(models.Case.next_reason).contains(UNWRITTEN))
+            .order_by(col(models.Case.id))
+            .limit(limit)
+        ).all()
     reviewed = {(step.account_id, step.rung) for step in review}
     return [
         *(
@@ -88,6 +104,8 @@ def waiting_for_people(services: Services, *, limit: int = 200) -> list[Waiting]
             )
             for h in stale
         ),
+        *(Waiting("", "", f"batch {b.id} of letters is begun and not written", _BATCH) for b in batches),
+        *(Waiting("", "", f"{len(unwritten)} cases: {unwritten[0].next_reason}", _SPACE) for _ in unwritten[:1]),
         *(
             Waiting(c.account_id, c.next_rung or "", c.next_reason, f"arrears show {c.account_id}")
             for c in stuck
@@ -97,5 +115,5 @@ def waiting_for_people(services: Services, *, limit: int = 200) -> list[Waiting]
 
 
 def _asked(item: models.WorkItem) -> str:
-    """What the item is about. The holder's own words stay with it; what the provider says is ours to read."""
-    return item.note if item.kind == Work.TEXTS else item.kind
+    """What the item is about. The holder's own words stay with it; what we wrote is ours to read."""
+    return item.note if item.kind in (Work.TEXTS, Work.ADDRESS, Work.LETTERS) else item.kind

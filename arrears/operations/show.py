@@ -14,10 +14,11 @@ from arrears.clock import iso
 from arrears.engine.contact.facts import Facts
 from arrears.engine.contact.holds import standing
 from arrears.engine.delinquency import days_past_due
+from arrears.engine.life.events import MailReturned, in_order
 from arrears.engine.life.placements import referrals
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import CaseStatus, Stage
-from arrears.ledger.cases import has_case, hold_fact, holds_of, read_case_file
+from arrears.ledger.cases import CaseFile, has_case, hold_fact, holds_of, read_case_file
 from arrears.operations.deliveries import deliveries_of
 from arrears.operations.recall import placements_of
 from arrears.operations.services import Services, ledger_clock
@@ -64,6 +65,7 @@ def show(services: Services, account_id: str) -> dict[str, Any]:
                 for each in arranged(services, file, now=now)
             ],
             "steps": [_step(step, reports.get(step.reference)) for step in file.steps],
+            "mail": _mail(file),
             "placements": [
                 {
                     "reference": each.placed.reference,
@@ -138,6 +140,17 @@ def _standing(
     ]
 
 
+def _mail(file: CaseFile) -> dict[str, Any]:
+    """Whether letters reach the holder, and those that came back, the last first."""
+    back = [event for event in in_order(file.life) if isinstance(event, MailReturned)]
+    return {
+        "address": "bad" if file.mail_returned else "good",
+        "returned": [
+            {"letter": each.letter, "on": each.at.date().isoformat(), "reason": each.why} for each in reversed(back)
+        ],
+    }
+
+
 def _current(
     services: Services,
     account: models.Account,
@@ -159,6 +172,7 @@ def _current(
         "holds": _standing(services, account, [*holds[0], *holds[1]], now),
         "arrangements": [],
         "steps": [],
+        "mail": {"address": "good", "returned": []},
         "placements": [],
         "referrals": [],
         "milestones": [],

@@ -23,6 +23,7 @@ from arrears.operations.place import write_agency_files
 from arrears.operations.services import Services
 from arrears.operations.texts import Asked, ask_what_became
 
+_LONG = timedelta(seconds=10)
 logger = logging.getLogger(__name__)
 
 TIMELINE, SWEEP = "timeline", "sweep"
@@ -226,6 +227,8 @@ def _next_due(services: Services, account_id: str, result: Swept, now: datetime)
     if not isinstance(rest, Standstill):
         return None
     if rest.wall_until is not None:
+        if rest.wall_until - services.clock.wall() > _LONG:
+            logger.warning("account waits in real time until %s: %s", iso(rest.wall_until), rest.reason)
         services.clock.pause(rest.wall_until)
         return now
     return rest.until

@@ -158,6 +158,10 @@ class Catalog:
         paths = [PurePosixPath(path) for path in self._sources if path.startswith(f"{kind}/")]
         return frozenset(p.name.removesuffix(_SUFFIX.get(kind, "")) for p in paths if not p.name.startswith("_"))
 
+    def locales(self, kind: str) -> dict[str, frozenset[str]]:
+        """The templates of a kind, and the locales that have each."""
+        return {name: frozenset(path.split("/")[1] for path in self._versions(kind, name)) for name in self.names(kind)}
+
     def text(self, kind: str, name: str, context: ContactContext) -> str:
         """A text or a call script, without surrounding white space. TemplateError when there is none."""
         return self.render(kind, name, context).translate(_SPACES).strip()

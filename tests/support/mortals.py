@@ -200,6 +200,12 @@ def drive(services: Any, order: Order) -> dict[str, int]:
                 perform_rung(services, order.account, rung, who=who)
 
             return dict(advance(services, order.account, who=who, through=task).by_channel)
+        case "print":
+            from arrears.operations.letter_batches import batch_letters
+
+            result = batch_letters(services, one_file=False, duplex=True, most=2, who=who)
+            assert not result.problems
+            return {"batches": len(result.batches)}
         case other:
             raise ValueError(other)
 
