@@ -31,6 +31,8 @@ class Work(StrEnum):
     PLACEMENT = "placement"
     REFERRAL = "referral"
     TEXTS = "texts"
+    DOCUMENTS = "documents"
+    LIMITATION = "limitation"
 
 
 class WorkRefused(Exception):

@@ -52,7 +52,9 @@ def upgrade() -> None:
     op.add_column("cases", sa.Column("limit_told", sa.Date(), nullable=True))
     op.create_index("ix_cases_limitation_ends", "cases", ["limitation_ends"])
     # The limit is reckoned when a case is looked at, and one that waits for a person would not be.
-    op.execute("UPDATE cases SET next_due_at = opened_at WHERE status IN ('delinquent', 'held') AND next_due_at IS NULL")
+    op.execute(
+        "UPDATE cases SET next_due_at = opened_at WHERE status IN ('delinquent', 'held') AND next_due_at IS NULL"
+    )
 
 
 def downgrade() -> None:
@@ -70,8 +72,8 @@ def downgrade() -> None:
         sa.PrimaryKeyConstraint("case_id", "rung", name="pk_approvals"),
     )
     op.execute(
-        f"INSERT INTO approvals ({_KEPT}) SELECT {_KEPT} FROM approvals_by_person AS one WHERE id = "
-        "(SELECT min(id) FROM approvals_by_person AS each_one WHERE each_one.case_id = one.case_id AND each_one.rung = one.rung)"
+        f"INSERT INTO approvals ({_KEPT}) SELECT {_KEPT} FROM approvals_by_person WHERE id IN "
+        "(SELECT min(id) FROM approvals_by_person GROUP BY case_id, rung)"
     )
     op.drop_table("approvals_by_person")
     op.drop_table("legal_documents")
