@@ -10,7 +10,7 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from arrears.channels.tracking import ProviderSilent
-from arrears.cli import accounts, agency, calls, contacts, drive, ladders, money, people, rules, serve, texts
+from arrears.cli import accounts, agency, calls, contacts, drive, ladders, legal, money, people, rules, serve, texts
 from arrears.cli.output import note
 from arrears.clock import ClockError
 from arrears.engine.money import MoneyError
@@ -20,6 +20,7 @@ from arrears.ledger.database import LedgerError
 from arrears.operations.calls import CallRefused
 from arrears.operations.check_contact import FactsError
 from arrears.operations.consent import ContactRefused
+from arrears.operations.documents import DocumentRefused
 from arrears.operations.evidence import EvidenceUnusable
 from arrears.operations.explain import NothingToExplain
 from arrears.operations.hold import HoldRefused
@@ -39,6 +40,7 @@ _ANTICIPATED = (
     ClockError,
     ClockStandsLater,
     ContactRefused,
+    DocumentRefused,
     EventRefused,
     EvidenceUnusable,
     FactsError,
@@ -72,6 +74,7 @@ app.add_typer(ladders.app, name="ladder")
 app.add_typer(calls.app, name="calls")
 app.add_typer(rules.rules, name="rules")
 app.add_typer(agency.agency, name="agency")
+legal.add_to(agency.legal)
 app.add_typer(agency.legal, name="legal")
 app.add_typer(texts.app, name="texts")
 

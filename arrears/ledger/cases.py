@@ -15,6 +15,7 @@ import models
 from arrears.engine.approval import Approval, Standing
 from arrears.engine.case import Case, Step, Suspension, Turn
 from arrears.engine.contact.facts import ContactChannel, Facts, Hold
+from arrears.engine.delinquency import local_date
 from arrears.engine.ladder import RecallTerms
 from arrears.engine.life.books import Books, reckon
 from arrears.engine.life.events import LifeEvent, Payment, Reversal, bad_numbers, untextable_numbers
@@ -56,6 +57,14 @@ class CaseFile:
     def books(self, *, waive_residue: bool = False) -> Books:
         """What the account owes, by everything that has happened to it."""
         return reckon(opening_of(self.account), self.life, zone=self.zone, waive_residue=waive_residue)
+
+    @property
+    def last_payment_on(self) -> date | None:
+        """The day of that payment where the account's days are counted."""
+        at, reported = self.last_payment_at, self.account.last_payment_on
+        if at is None or (reported is not None and at == datetime.combine(reported, time(0), tzinfo=UTC)):
+            return reported
+        return local_date(at, self.zone)
 
     @property
     def last_payment_at(self) -> datetime | None:

@@ -206,6 +206,7 @@ def _items(services: Services, file: CaseFile, today: date) -> ItemLine:
         owed=money(made.owed),
         interest=money(made.interest),
         fees=money(made.fees),
+        received=money(made.payments),
         payments=money(-made.payments),
         credits=money(made.credits),
         total=money(made.total),

@@ -90,9 +90,8 @@ class Services:
 
     def limitation_of(self, file: CaseFile) -> Reckoned | None:
         """The limitation period of the claim; None when nobody knows it."""
-        paid_on = file.last_payment_at.date() if file.last_payment_at else None
         account = file.account
-        return self.limitation.reckon(account.country, account.region, paid_on, file.case.due_date)
+        return self.limitation.reckon(account.country, account.region, file.last_payment_on, file.case.due_date)
 
     def referral_policy(self, account: models.Account) -> ReferralPolicy:
         """What a referral of this account holds."""

@@ -177,7 +177,7 @@ def _no_swallowed_sign(parts: Sequence[nodes.Node]) -> None:
                 raise Complaint(value.lineno, f"Typst would read {swallowed[0]!r} after this value as code")
 
 
-def _narrowed(test: nodes.Expr, scope: Scope) -> Scope:
+def _narrowed(test: nodes.Node, scope: Scope) -> Scope:
     """What is known to be there where `test` holds: names tested by themselves, or joined by `and`."""
     match test:
         case nodes.And(left=left, right=right):

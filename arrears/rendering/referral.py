@@ -46,13 +46,17 @@ class LimitationLine:
 
 @dataclass(frozen=True, slots=True)
 class ItemLine:
-    """What makes up the balance: `owed` at the end of `since`, which was `since_what`, and what came after."""
+    """What makes up the balance: `owed` at the end of `since`, which was `since_what`, and what came after.
+
+    `received` is the money that came in, `payments` the same as it changes the balance.
+    """
 
     since: date
     since_what: str
     owed: Money
     interest: Money
     fees: Money
+    received: Money
     payments: Money
     credits: Money
     total: Money
