@@ -33,7 +33,7 @@ WITHIN = {
     "legal": {
         "before a .part is opened",
         "before the rename of ['.zip', '.part']",
-        "before the rename of ['.manifest.json', '.part']",
+        "before the rename of ['.json', '.part']",
     },
 }
 
