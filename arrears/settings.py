@@ -29,6 +29,8 @@ class Settings(BaseSettings):
 
     database_url: str = "sqlite:///arrears.db"
     outbox: Path = Path("outbox")
+    documents: Path = Path("documents")
+    """Where the lender's own documents for court are kept, by their digests."""
     clock: str = "system"
     policies: Path = ROOT / "policies"
     templates: Path = ROOT / "templates"

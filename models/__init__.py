@@ -12,6 +12,7 @@ from models.contact import Contact
 from models.delivery import Delivery
 from models.event import Event
 from models.hold import Hold
+from models.legal_document import LegalDocument
 from models.letter import Letter
 from models.life_event import LifeEvent
 from models.placement import Placement, PlacementBatch
@@ -25,7 +26,7 @@ from models.webhook_request import WebhookRequest
 from models.work_item import WorkItem
 
 # Alembic's newest revision; a test keeps it true. Opening a current ledger needs no alembic.
-SCHEMA_VERSION = "0012"
+SCHEMA_VERSION = "0015"
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -42,6 +43,7 @@ __all__ = [
     "Event",
     "Hold",
     "LedgerState",
+    "LegalDocument",
     "Letter",
     "LifeEvent",
     "Placement",

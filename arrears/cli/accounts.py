@@ -11,6 +11,7 @@ from arrears.cli.output import note, print_json, print_table, progress, say
 from arrears.cli.session import opened, when, who
 from arrears.operations.enroll import Enrolment
 from arrears.operations.enroll import enroll as enroll_portfolio
+from arrears.operations.limits import limitation_in_words
 from arrears.operations.services import instant
 from arrears.operations.show import show as show_account
 from arrears.operations.show import status as portfolio_status
@@ -140,6 +141,11 @@ def show(account: Annotated[str, typer.Argument(metavar="ACCOUNT")], json: Json 
         say(f"mail {each['letter']} came back on {each['on']}: {each['reason'].replace('_', ' ')}")
     if document["mail"]["address"] == "bad":
         say("no letter goes to this address; `arrears address` takes another")
+    for given in document["approvals"]:
+        lapsed = f", lapsed: {given['lapsed']}" if given["lapsed"] else ""
+        say(f"{given['rung']} approved by {given['by']} on {_short(given['at'])}{lapsed}")
+    if document["status"] not in ("closed", "current"):
+        say(limitation_in_words(document["limitation"]))
     for milestone in document["milestones"]:
         when = "reached on" if milestone["reached"] else "on"
         say(f"{milestone['milestone'].replace('_', ' ')} {when} {milestone['on']} ({milestone['rule']})")

@@ -17,6 +17,7 @@ from arrears.cli import (
     contacts,
     drive,
     ladders,
+    legal,
     letters,
     money,
     people,
@@ -34,6 +35,7 @@ from arrears.ledger.database import LedgerError
 from arrears.operations.calls import CallRefused
 from arrears.operations.check_contact import FactsError
 from arrears.operations.consent import ContactRefused
+from arrears.operations.documents import DocumentRefused
 from arrears.operations.evidence import EvidenceUnusable
 from arrears.operations.explain import NothingToExplain
 from arrears.operations.hold import HoldRefused
@@ -55,6 +57,7 @@ _ANTICIPATED = (
     ClockError,
     ClockStandsLater,
     ContactRefused,
+    DocumentRefused,
     EventRefused,
     EvidenceUnusable,
     FactsError,
@@ -88,6 +91,7 @@ app.add_typer(ladders.app, name="ladder")
 app.add_typer(calls.app, name="calls")
 app.add_typer(rules.rules, name="rules")
 app.add_typer(agency.agency, name="agency")
+legal.add_to(agency.legal)
 app.add_typer(agency.legal, name="legal")
 app.add_typer(texts.app, name="texts")
 app.add_typer(letters.app, name="letters")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 
@@ -12,8 +12,10 @@ from sqlalchemy.orm import defer
 from sqlmodel import Session, col, desc, or_, select
 
 import models
+from arrears.engine.approval import Approval, Standing
 from arrears.engine.case import Case, Step, Suspension, Turn
 from arrears.engine.contact.facts import ContactChannel, Facts, Hold
+from arrears.engine.delinquency import local_date
 from arrears.engine.ladder import RecallTerms
 from arrears.engine.life.books import Books, reckon
 from arrears.engine.life.events import (
@@ -56,7 +58,7 @@ class CaseFile:
     account: models.Account
     case: models.Case
     steps: list[models.Step]
-    approvals: dict[str, models.Approval]
+    approvals: dict[str, list[Approval]]
     holds: list[models.Hold]
     holds_elsewhere: list[models.Hold]
     life: list[LifeEvent]
@@ -64,6 +66,14 @@ class CaseFile:
     def books(self, *, waive_residue: bool = False) -> Books:
         """What the account owes, by everything that has happened to it."""
         return reckon(opening_of(self.account), self.life, zone=self.zone, waive_residue=waive_residue)
+
+    @property
+    def last_payment_on(self) -> date | None:
+        """The day of that payment where the account's days are counted."""
+        at, reported = self.last_payment_at, self.account.last_payment_on
+        if at is None or (reported is not None and at == datetime.combine(reported, time(0), tzinfo=UTC)):
+            return reported
+        return local_date(at, self.zone)
 
     @property
     def last_payment_at(self) -> datetime | None:
@@ -132,6 +142,8 @@ class CaseFile:
         suspension: Suspension | None,
         limitation_ends: date | None,
         broken_at: datetime | None,
+        approvals: Mapping[str, Standing],
+        papers_lacking: str = "",
         turn: Turn | None = None,
     ) -> Case:
         """What `decide` sees."""
@@ -147,7 +159,9 @@ class CaseFile:
             # `held` is what a suspension looks like from outside; decide is given the suspension itself.
             status=CaseStatus.DELINQUENT if status is CaseStatus.HELD else status,
             steps=tuple(_step(step) for step in self.steps),
-            approvals=frozenset(self.approvals),
+            approvals=frozenset(rung for rung, state in approvals.items() if state.complete),
+            wanted_approvals={rung: state.wants for rung, state in approvals.items() if not state.complete},
+            papers_lacking=papers_lacking,
             suspension=suspension,
             turn=turn,
             halted_why=case.halted_why,
@@ -195,7 +209,7 @@ _STEPS = (
     .options(defer(models.Step.verdict))  # pyright: ignore[reportArgumentType]
     .execution_options(populate_existing=True)
 )
-_APPROVALS = select(models.Approval).where(models.Approval.case_id == _CASE_ID)
+_APPROVALS = select(models.Approval).where(models.Approval.case_id == _CASE_ID).order_by(col(models.Approval.id))
 _HOLDS = select(models.Hold).where(
     or_(
         models.Hold.holder_id == bindparam("holder_id", type_=String),
@@ -243,11 +257,18 @@ def file_of(session: Session, account: models.Account, case: models.Case) -> Cas
         account=account,
         case=case,
         steps=list(session.exec(_STEPS, params=of_case)),
-        approvals={approval.rung: approval for approval in session.exec(_APPROVALS, params=of_case)},
+        approvals=_approvals(session, case),
         holds=own,
         holds_elsewhere=elsewhere,
         life=[to_event(row) for row in session.exec(_LIFE, params=of_account)],
     )
+
+
+def _approvals(session: Session, case: models.Case) -> dict[str, list[Approval]]:
+    given: dict[str, list[Approval]] = {}
+    for row in session.exec(_APPROVALS, params={"case_id": case.id}):
+        given.setdefault(row.rung, []).append(Approval(row.approved_by, row.at, row.balance))
+    return given
 
 
 def holds_of(session: Session, account_id: str, *, lock: bool = False) -> tuple[list[models.Hold], list[models.Hold]]:

@@ -284,6 +284,7 @@ def _keep(session: Session, intent: Intent, step: models.Step) -> None:
                     path=payload["path"],
                     sha256=payload["sha256"],
                     approved_by=payload["approved_by"],
+                    firm=payload["pack"]["facts"]["firm"],
                     at=intent.at,
                 )
             )

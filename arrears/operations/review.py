@@ -94,7 +94,7 @@ def waiting_for_people(services: Services, *, limit: int = 200) -> list[Waiting]
         *(Waiting(s.account_id, s.rung, s.reason, f"arrears approve {s.account_id} {s.rung}") for s in review),
         *(Waiting(c.account_id, "", f"halted: {c.halted_why}", f"arrears resume {c.account_id}") for c in halted),
         *(Waiting(c.account_id, "", LEFTOVER, f"arrears leftover {c.account_id} --keep|--waive") for c in leftovers),
-        *(Waiting(i.account_id, "", _asked(i), f"arrears attend {i.id} --by NAME --answer TEXT") for i in items),
+        *(Waiting(i.account_id, "", _asked(i), _what_to_do(i)) for i in items),
         *(
             Waiting(
                 h.account_id,
@@ -115,5 +115,20 @@ def waiting_for_people(services: Services, *, limit: int = 200) -> list[Waiting]
 
 
 def _asked(item: models.WorkItem) -> str:
-    """What the item is about. The holder's own words stay with it; what we wrote is ours to read."""
-    return item.note if item.kind in (Work.TEXTS, Work.ADDRESS, Work.LETTERS) else item.kind
+    """What the item is about. The holder's and the firm's own words stay with it; what we say is ours to read."""
+    match item.kind:
+        case Work.TEXTS | Work.ADDRESS | Work.LETTERS | Work.LIMITATION:
+            return item.note
+        case Work.DOCUMENTS:
+            return f"not on file: {item.note}"
+        case Work.REFERRAL:
+            return f"referral {item.note.partition(':')[0]}"
+        case _:
+            return item.kind
+
+
+def _what_to_do(item: models.WorkItem) -> str:
+    attend = f"arrears attend {item.id} --by NAME --answer TEXT"
+    if item.kind == Work.DOCUMENTS:
+        return f"arrears legal documents {item.account_id}, then arrears legal document {item.account_id} KIND FILE"
+    return attend

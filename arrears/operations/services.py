@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+import models
 from arrears.channels.agency import AgencyFolder
+from arrears.channels.documents import DocumentStore
 from arrears.channels.effect import Channel
 from arrears.channels.legal import LegalChannel
 from arrears.channels.letter import LetterChannel
@@ -32,7 +34,8 @@ from arrears.policies.contact_rules import load_rulebook
 from arrears.policies.delivery import load_delivery
 from arrears.policies.floor import Floor, load_floor
 from arrears.policies.ladders import LadderShelf, load_ladders
-from arrears.policies.limitation import Limitation, load_limitation
+from arrears.policies.limitation import Limitation, Reckoned, load_limitation
+from arrears.policies.referrals import ReferralPolicy, Referrals, load_referrals
 from arrears.rendering.catalog import Catalog, Kind, open_catalog
 from arrears.settings import ROOT, Settings
 
@@ -50,12 +53,14 @@ class Services:
     ladders: LadderShelf
     rulebook: Rulebook
     limitation: Limitation
+    referrals: Referrals
     floor: Floor
     delivery: DeliveryPolicy
     catalog: Catalog
     channels: Mapping[ChannelName, Channel]
     letters: LetterChannel
     legal: LegalChannel
+    documents: DocumentStore
     placements: AgencyFolder
     pace: Pace = field(default_factory=NoPace)
     _lawful: dict[_LadderKey, Ladder] = field(default_factory=dict[_LadderKey, Ladder])
@@ -80,9 +85,17 @@ class Services:
 
     def limitation_ends(self, file: CaseFile) -> date | None:
         """First day on which the claim is time-barred; None when unknown."""
-        paid_on = file.last_payment_at.date() if file.last_payment_at else None
+        reckoned = self.limitation_of(file)
+        return reckoned.ends if reckoned else None
+
+    def limitation_of(self, file: CaseFile) -> Reckoned | None:
+        """The limitation period of the claim; None when nobody knows it."""
         account = file.account
-        return self.limitation.limitation_ends(account.country, account.region, paid_on, file.case.due_date)
+        return self.limitation.reckon(account.country, account.region, file.last_payment_on, file.case.due_date)
+
+    def referral_policy(self, account: models.Account) -> ReferralPolicy:
+        """What a referral of this account holds."""
+        return self.referrals.policy(account.country, account.region)
 
     def at(self, clock: Clock) -> Services:
         """The same deployment on another clock."""
@@ -102,6 +115,7 @@ def open_services(settings: Settings, *, live: bool = True, pace: Pace | None = 
     ladders = load_ladders(settings.policies / "ladders")
     rulebook = load_rulebook(settings.policies / "contact-rules")
     limitation = load_limitation(settings.policies / "limitation.yaml")
+    referrals = load_referrals(_policy(settings, "referrals"))
     floor = load_floor(_policy(settings, "floor.yaml"))
     delivery = load_delivery(_policy(settings, "delivery/twilio.yaml"))
     catalog = open_catalog(settings.templates)
@@ -114,9 +128,12 @@ def open_services(settings: Settings, *, live: bool = True, pace: Pace | None = 
             if notice.template:
                 catalog.require(Kind.LETTERS, notice.template, where=f"{pack.jurisdiction}: rule {notice.id!r}")
                 _require_words(catalog, rulebook, ChannelName.LETTER, notice.template)
+    for place, locale, paper in referrals.papers():
+        catalog.require(Kind.LEGAL, paper, locale, where=f"referrals/{place}.yaml")
     ledger = Ledger.open(settings.database_url)
     letters = LetterChannel(settings.outbox, catalog)
-    legal = LegalChannel(settings.outbox, catalog)
+    documents = DocumentStore(settings.documents)
+    legal = LegalChannel(settings.outbox, catalog, documents)
     placements = AgencyFolder(settings.outbox)
     sms: Channel = OutboxSms(settings.outbox)
     if live and settings.twilio_configured:
@@ -135,6 +152,7 @@ def open_services(settings: Settings, *, live: bool = True, pace: Pace | None = 
         ladders=ladders,
         rulebook=rulebook,
         limitation=limitation,
+        referrals=referrals,
         floor=floor,
         delivery=delivery,
         catalog=catalog,
@@ -147,6 +165,7 @@ def open_services(settings: Settings, *, live: bool = True, pace: Pace | None = 
         },
         letters=letters,
         legal=legal,
+        documents=documents,
         placements=placements,
         pace=pace or (LocalPace(settings.texts_per_second) if settings.texts_per_second else NoPace()),
     )

@@ -19,7 +19,9 @@ from arrears.engine.life.placements import referrals
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import CaseStatus, Stage
 from arrears.ledger.cases import CaseFile, has_case, hold_fact, holds_of, read_case_file
+from arrears.operations.approvals import approvals_shown
 from arrears.operations.deliveries import deliveries_of
+from arrears.operations.limits import limitation_shown
 from arrears.operations.recall import placements_of
 from arrears.operations.services import Services, ledger_clock
 from arrears.operations.standstill import arranged
@@ -36,6 +38,7 @@ def show(services: Services, account_id: str) -> dict[str, Any]:
         account, case = file.account, file.case
         rows = session.exec(select(models.Referral).where(models.Referral.account_id == account_id)).all()
         made = [(row.reference, row.at) for row in rows]
+        firms = {row.reference: row.firm or None for row in rows}
         reports = deliveries_of(session, [step.reference for step in file.steps])
         dpd = days_past_due(case.due_date, now, file.zone)
         waiting = case.status != CaseStatus.CLOSED and case.next_reason
@@ -81,14 +84,17 @@ def show(services: Services, account_id: str) -> dict[str, Any]:
             "referrals": [
                 {
                     "reference": each.reference,
-                    "status": each.report or "referred",
-                    "detail": each.detail,
+                    "status": each.status,
+                    "firm": firms[each.reference],
+                    "detail": each.wanted or each.detail,
                     "judgment": Money(each.judgment, account.currency).decimal_text()
                     if each.judgment is not None
                     else None,
                 }
                 for each in referrals(made, file.life)
             ],
+            "limitation": limitation_shown(services, file, now=now),
+            "approvals": approvals_shown(services, file, now=now),
             "milestones": [
                 {
                     "milestone": rule.milestone,
@@ -175,6 +181,8 @@ def _current(
         "mail": {"address": "good", "returned": []},
         "placements": [],
         "referrals": [],
+        "limitation": None,
+        "approvals": [],
         "milestones": [],
         "next": None,
         "outcome": None,

@@ -18,6 +18,7 @@ from arrears.ledger import state
 from arrears.ledger.owner import is_gone
 from arrears.operations.advance import Advanced, advance, record_failure
 from arrears.operations.brakes import Budget
+from arrears.operations.limits import tell_of_limits
 from arrears.operations.moves import Standstill
 from arrears.operations.place import write_agency_files
 from arrears.operations.services import Services
@@ -79,6 +80,7 @@ def sweep(
             break
         if progress is not None:
             progress(result.looked_at, len(ids))
+    tell_of_limits(services)
     _write_files(services, result)
     return result
 
@@ -180,6 +182,7 @@ def catch_up(
             heapq.heappush(queue, (again, account_id))
         if progress is not None:
             progress(clock.moment, result)
+    tell_of_limits(virtual.at(VirtualClock(clock.moment if result.braked else until)))
     _write_files(virtual, result)
     with services.ledger.write() as session:
         stands_at = clock.moment if result.braked else until

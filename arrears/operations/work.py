@@ -35,6 +35,8 @@ class Work(StrEnum):
     TEXTS = "texts"
     ADDRESS = "address"
     LETTERS = "letters"
+    DOCUMENTS = "documents"
+    LIMITATION = "limitation"
 
 
 class WorkRefused(Exception):

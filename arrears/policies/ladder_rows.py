@@ -212,6 +212,13 @@ class RungRow(Row):
     gives: Word | None = None
     threatens_suit: bool = False
     otherwise: Name | None = None
+    firm: Name | None = None
+
+    @model_validator(mode="after")
+    def _firm(self) -> Self:
+        if self.firm is not None and self.made_by is not ChannelName.LEGAL:
+            raise wrong_block(f"firm belongs to a referral; this rung is made by {self.made_by}")
+        return self
 
     @model_validator(mode="after")
     def _texts(self) -> Self:
@@ -255,4 +262,5 @@ class RungRow(Row):
             gives=self.gives or "",
             threatens_suit=self.threatens_suit,
             otherwise=self.otherwise or "",
+            firm=self.firm or "",
         )

@@ -84,11 +84,13 @@ class Catalog:
         """What is wrong with templates, in order of their paths."""
         return tuple(self._broken[path] for path in sorted(self._broken))
 
-    def require(self, kind: str, name: str, *, where: str) -> None:
-        """TemplateError, beginning with `where`, unless what a rung calls `name` is here in en-US."""
+    def require(self, kind: str, name: str, locale: str = DEFAULT_LOCALE, *, where: str) -> None:
+        """TemplateError, beginning with `where`, unless what a rung calls `name` is here in `locale`'s language."""
         for member in _SETS.get((kind, name), (name,)):
             try:
-                self.find(kind, member, DEFAULT_LOCALE)
+                found = self.find(kind, member, locale)
+                if language_of(found.split("/")[1]) != language_of(locale):
+                    raise TemplateError(f"{self.root.name}/{kind}: no template {name!r} for {locale}")
             except TemplateError as error:
                 raise TemplateError(f"{where}: {error}") from None
 

@@ -80,10 +80,14 @@ class ContactContext:
 
 @dataclass(frozen=True, slots=True)
 class StatementLine:
-    """One line of the itemised statement of account in a legal referral."""
+    """One line of the itemised statement of account in a legal referral.
+
+    `what`: the kind of entry in the ledger's word, such as payment; `reference`: the name by which it is known.
+    """
 
     on: date
-    text: str
+    what: str
+    reference: str
     amount: Money
 
 

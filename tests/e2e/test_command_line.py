@@ -339,6 +339,17 @@ def test_what_agencies_and_courts_tell_by_hand_and_a_bad_one_of_each(enrolled: D
         enrolled.show()["referrals"][0] | {"status": "suit_filed", "detail": "26-CV-1"}
         == enrolled.show()["referrals"][0]
     )
+    [listed] = enrolled.done("legal", "list", "--json").json
+    assert (listed["referral"], listed["status"], listed["approved_by"]) == (referral, "suit_filed", "A. Counsel")
+
+    (enrolled.folder / "agreement.pdf").write_bytes(b"%PDF-1.7")
+    supplies = ("legal", "document", "A-1", "card_agreement", "agreement.pdf", "--reference", "DMS-1")
+    assert enrolled.done(*supplies).out.endswith("  still not on file: statements\n")
+    assert "was on file before" in enrolled.done(*supplies).out
+    papers = enrolled.done("legal", "documents", "A-1", "--json").json
+    assert [paper["reference"] for paper in papers["documents"]] == ["DMS-1"]
+    assert [need["kind"] for need in papers["lacking"]] == ["statements"]
+    assert enrolled.run("legal", "document", "A-1", "deed", "agreement.pdf", "--reference", "X").code == 2
 
 
 def test_a_file_of_facts_is_taken_once_and_its_bad_rows_are_told(enrolled: Desk) -> None:
