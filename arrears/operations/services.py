@@ -20,6 +20,7 @@ from arrears.engine.contact.notices import with_notices
 from arrears.engine.contact.rules import Rulebook
 from arrears.engine.delivery import DeliveryPolicy
 from arrears.engine.ladder import Ladder
+from arrears.engine.partners import NO_PARTNERS, Partners
 from arrears.engine.vocabulary import ChannelName
 from arrears.ledger import state
 from arrears.ledger.cases import CaseFile
@@ -33,6 +34,7 @@ from arrears.policies.delivery import load_delivery
 from arrears.policies.floor import Floor, load_floor
 from arrears.policies.ladders import LadderShelf, load_ladders
 from arrears.policies.limitation import Limitation, load_limitation
+from arrears.policies.partners import load_partners
 from arrears.rendering.catalog import Catalog, Kind
 from arrears.settings import ROOT, Settings
 
@@ -58,6 +60,7 @@ class Services:
     legal: LegalChannel
     placements: AgencyFolder
     pace: Pace = field(default_factory=NoPace)
+    partners: Partners = NO_PARTNERS
     _lawful: dict[_LadderKey, Ladder] = field(default_factory=dict[_LadderKey, Ladder])
 
     def ladder(self, name: str, version: int) -> Ladder:
@@ -104,6 +107,7 @@ def open_services(settings: Settings, *, live: bool = True, pace: Pace | None = 
     limitation = load_limitation(settings.policies / "limitation.yaml")
     floor = load_floor(_policy(settings, "floor.yaml"))
     delivery = load_delivery(_policy(settings, "delivery/twilio.yaml"))
+    partners = load_partners(settings.policies / "partners")
     catalog = Catalog(settings.templates)
     for ladder in ladders.versions.values():
         for rung in ladder.rungs:
@@ -148,6 +152,7 @@ def open_services(settings: Settings, *, live: bool = True, pace: Pace | None = 
         letters=letters,
         legal=legal,
         placements=placements,
+        partners=partners,
         pace=pace or (LocalPace(settings.texts_per_second) if settings.texts_per_second else NoPace()),
     )
 
