@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from arrears.engine.commission import Commission
 from arrears.engine.money import Money
 
 
@@ -79,7 +80,8 @@ class Partner:
 
     `share` weighs it against others that may have the account. `capacity`: how many accounts it works at a time;
     None for any number. `never_again`: it does not get an account back that it had in the same case.
-    `commission`: what its file says, as plain values.
+    `commission`: what it keeps of what it collects; None where nothing is agreed in its file. `answers_within`: days after
+    which a placement without an acknowledgement, or a final recall without a return, is for a person to ask about.
     """
 
     name: str
@@ -91,7 +93,8 @@ class Partner:
     never_again: bool = True
     key: PublicKey | None = None
     hand_off: HandOff = HandOff()
-    commission: Mapping[str, object] = field(default_factory=dict[str, object])
+    commission: Commission | None = None
+    answers_within: int = 5
 
 
 @dataclass(frozen=True)

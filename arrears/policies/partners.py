@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from arrears.engine.partners import HandOff, Layout, Partner, PartnerKind, Partners, PublicKey, Takes
 from arrears.policies.amounts import read_amounts
 from arrears.policies.check import Row, check
+from arrears.policies.commission import CommissionRow
 from arrears.policies.document import Document
 from arrears.policies.fields import Days, Name, Text, matching, one_of, wrong_block
 from arrears.policies.keys import KeyUnusable, read_age_key, read_openpgp_key
@@ -79,7 +80,8 @@ class PartnerRow(Row):
     never_again: bool = True
     encrypt: EncryptRow | None = None
     hand_off: HandOffRow | None = None
-    commission: Annotated[dict[str, object], Field(default_factory=dict)]
+    commission: CommissionRow | None = None
+    answers_within_days: Annotated[int, Field(ge=1, le=365)] = 5
 
 
 def load_partner(path: Path) -> Partner:
@@ -99,7 +101,8 @@ def load_partner(path: Path) -> Partner:
         never_again=row.never_again,
         key=_key(document, row.encrypt, path.parent.parent),
         hand_off=_hand_off(document, row.hand_off),
-        commission=row.commission,
+        commission=row.commission.commission() if row.commission is not None else None,
+        answers_within=row.answers_within_days,
     )
     document.settle()
     return partner

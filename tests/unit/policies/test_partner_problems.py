@@ -10,6 +10,7 @@ import pysequoia
 import pytest
 from pysequoia.packet import PacketPile, Tag
 
+from arrears.engine.commission import AgeOf, ByAge, ByTarget, Commission, Step
 from arrears.engine.partners import AgeKey, HandOff, Layout, OpenPgpKey, PartnerKind, Takes
 from arrears.policies.partners import load_partner, load_partners
 from arrears.policies.problems import PolicyError
@@ -33,7 +34,11 @@ encrypt:
 hand_off:
   to: sftp://bank@sftp.example:2222/inbox
   from: file:///srv/northside
-commission: {{flat: "25"}}
+commission:
+  by_age: {{of: debt, bands: [{{from: 0, percent: 18}}, {{from: 180, percent: 22.5}}]}}
+  further: {{by_target: {{tiers: [{{from: 0, percent: "30"}}, {{from: 12.5, percent: "35"}}]}}}}
+  tolerance: 1
+answers_within_days: 7
 """
 
 
@@ -59,7 +64,10 @@ def test_a_good_file_says_everything(tmp_path: Path):
     assert (partner.share, partner.capacity, partner.never_again) == (60, 5000, True)
     assert partner.key == AgeKey(AGE)
     assert partner.hand_off == HandOff("sftp://bank@sftp.example:2222/inbox", "file:///srv/northside")
-    assert partner.commission == {"flat": "25"}
+    assert partner.commission == Commission(
+        ByAge(AgeOf.DEBT, (Step(0, 1800), Step(180, 2250))), ByTarget((Step(0, 3000), Step(1250, 3500))), tolerance=1
+    )
+    assert partner.answers_within == 7
 
 
 @pytest.mark.parametrize(("good", "bad", "message"), mistakes("partner_mistakes.txt"))
