@@ -61,6 +61,11 @@ class Settings(BaseSettings):
     creditor_address: str = "1 Harbor Plaza, Springfield, NY 10001"
     payment_url: str = "https://pay.example.com"
 
+    age_key: str = Field(default="", repr=False)
+    """Our identity of age, AGE-SECRET-KEY-1…, to which partners may encrypt their files."""
+    openpgp_key: str = Field(default="", repr=False)
+    """Our private OpenPGP key, armored and without a passphrase, for the same."""
+
     lease_seconds: float = Field(default=60.0, gt=0)
     """How long an intent belongs to the process that made it; longer than any effect can take."""
     doubt_seconds: float = Field(default=15.0, ge=0)

@@ -2,6 +2,7 @@
 
 from models.account import Account
 from models.account_number import AccountNumber
+from models.agency_file import AgencyFile, AgencyReceipt
 from models.approval import Approval
 from models.call_claim import CallClaim
 from models.call_dial import CallDial
@@ -24,12 +25,14 @@ from models.webhook_request import WebhookRequest
 from models.work_item import WorkItem
 
 # Alembic's newest revision; a test keeps it true. Opening a current ledger needs no alembic.
-SCHEMA_VERSION = "0011"
+SCHEMA_VERSION = "0014"
 
 __all__ = [
     "SCHEMA_VERSION",
     "Account",
     "AccountNumber",
+    "AgencyFile",
+    "AgencyReceipt",
     "Approval",
     "CallClaim",
     "CallDial",

@@ -75,7 +75,8 @@ Fact = Collected | TakenBack | Reported | NumberTold | RestrictionTold | ForAPer
 class Line:
     """One fact about one account. `line`: the physical line it stands on.
 
-    `placement` is empty where the layout names the account alone. `reference` is the partner's, once for each fact.
+    `placement` is empty where the layout names the account alone, `account_id` where it names a `file_number` of ours.
+    `reference` is the partner's, once for each fact.
     """
 
     line: int
@@ -84,6 +85,7 @@ class Line:
     reference: str
     at: datetime
     fact: Fact
+    file_number: str = ""
 
 
 @dataclass(frozen=True, slots=True)

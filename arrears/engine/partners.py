@@ -80,7 +80,7 @@ class Partner:
 
     `share` weighs it against others that may have the account. `capacity`: how many accounts it works at a time;
     None for any number. `never_again`: it does not get an account back that it had in the same case.
-    `commission`: what it keeps of what it collects; None where nothing is agreed in its file. `answers_within`: days after
+    `commission`: what it keeps of what it collects; None where its file does not say. `answers_within`: days after
     which a placement without an acknowledgement, or a final recall without a return, is for a person to ask about.
     """
 

@@ -15,7 +15,7 @@ from arrears.operations.work import Work, open_items
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One thing a person must decide, and the command that does it."""
+    """One thing a person must decide, and the command that does it. `account_id` is empty where it concerns none."""
 
     account_id: str
     rung: str
@@ -78,7 +78,7 @@ def waiting_for_people(services: Services, *, limit: int = 200) -> list[Waiting]
         *(Waiting(s.account_id, s.rung, s.reason, f"arrears approve {s.account_id} {s.rung}") for s in review),
         *(Waiting(c.account_id, "", f"halted: {c.halted_why}", f"arrears resume {c.account_id}") for c in halted),
         *(Waiting(c.account_id, "", LEFTOVER, f"arrears leftover {c.account_id} --keep|--waive") for c in leftovers),
-        *(Waiting(i.account_id, "", _asked(i), f"arrears attend {i.id} --by NAME --answer TEXT") for i in items),
+        *(Waiting(i.account_id or "", "", _asked(i), f"arrears attend {i.id} --by NAME --answer TEXT") for i in items),
         *(
             Waiting(
                 h.account_id,
@@ -97,5 +97,5 @@ def waiting_for_people(services: Services, *, limit: int = 200) -> list[Waiting]
 
 
 def _asked(item: models.WorkItem) -> str:
-    """What the item is about. The holder's own words stay with it; what the provider says is ours to read."""
-    return item.note if item.kind == Work.TEXTS else item.kind
+    """What the item is about. The holder's own words stay with it; what a provider or we ourselves say may be read."""
+    return item.note if item.kind in (Work.TEXTS, Work.PARTNER_FILE) else item.kind

@@ -31,6 +31,7 @@ class Work(StrEnum):
     PLACEMENT = "placement"
     REFERRAL = "referral"
     TEXTS = "texts"
+    PARTNER_FILE = "partner_file"
 
 
 class WorkRefused(Exception):
@@ -41,14 +42,14 @@ class WorkRefused(Exception):
 class Finished:
     """What was seen to. `new` is False when it was before."""
 
-    account_id: str
+    account_id: str | None
     kind: str
     new: bool
 
 
 def open_item(
     session: Session,
-    account_id: str,
+    account_id: str | None,
     kind: Work,
     *,
     key: str,
