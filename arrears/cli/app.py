@@ -10,7 +10,20 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from arrears.channels.tracking import ProviderSilent
-from arrears.cli import accounts, agency, calls, contacts, drive, ladders, money, people, rules, serve, texts
+from arrears.cli import (
+    accounts,
+    agency,
+    calls,
+    contacts,
+    drive,
+    ladders,
+    money,
+    people,
+    remittances,
+    rules,
+    serve,
+    texts,
+)
 from arrears.cli.output import note
 from arrears.clock import ClockError
 from arrears.engine.money import MoneyError
@@ -71,6 +84,7 @@ for group in (accounts, drive, money, people, contacts, rules, serve):
 app.add_typer(ladders.app, name="ladder")
 app.add_typer(calls.app, name="calls")
 app.add_typer(rules.rules, name="rules")
+remittances.add_to(agency.agency)
 app.add_typer(agency.agency, name="agency")
 app.add_typer(agency.legal, name="legal")
 app.add_typer(texts.app, name="texts")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
-from sqlmodel import select
+from sqlmodel import Session, col, select
 
 import models
 from arrears.channels.files import file_name, write_atomically
@@ -14,13 +15,13 @@ from arrears.engine.partner_files import Wrong
 from arrears.operations.services import Services
 from arrears.operations.work import Work, open_item
 
-_NEXT: Final = (
-    "Nothing of this file was booked. What to do next: send the report back to the partner and ask for a corrected file,\n"
-    "whole, under another name if they like; it is taken as if this one had never come. If the file is right and ours is\n"
-    "the mistake (a placement, the terms in policies/partners), mend that and take the same file again:\n"
-    "    arrears agency take FILE --partner {partner}\n"
-    "Then say so: arrears attend ITEM --by NAME --answer TEXT, with the item's number in arrears review.\n"
-)
+_NEXT: Final = """
+Nothing of this file was booked. What to do next: send the report back to the partner and ask for a corrected file, the
+whole of it, under any name; it is taken as if this one had never come. If the file is right and the mistake is ours (a
+placement, the terms in policies/partners), mend that and take the same file again:
+    arrears agency take FILE --partner PARTNER
+Then say so: arrears attend ITEM --by NAME --answer TEXT, with the item's number in arrears review.
+"""
 
 
 def quarantine(services: Services, partner: str, row: models.AgencyFile, content: bytes, wrong: Sequence[Wrong]) -> str:
@@ -55,15 +56,25 @@ def report(row: models.AgencyFile, wrong: Sequence[Wrong]) -> str:
         f"file     {row.name}\npartner  {row.partner}\nnumber   {row.number or '-'}\nsha256   {row.digest}\n"
         f"seen     {iso(row.at)}\nfacts    {row.lines} could be read, {row.wrong} things are wrong\n"
     )
-    return "\n".join([head, *(_said(each) for each in sorted(wrong, key=lambda each: each.line)), "", _NEXT]).format(
-        partner=row.partner
-    )
+    faults = (_said(each) for each in sorted(wrong, key=lambda each: each.line))
+    return "\n".join([head, *faults, _NEXT.replace("PARTNER", row.partner)])
+
+
+def corrected(session: Session, row: models.AgencyFile, *, at: datetime) -> None:
+    """A file was taken, in the caller's transaction: what it corrects, by its bytes or its number, is seen to."""
+    file, item = models.AgencyFile, models.WorkItem
+    wrong = select(file).where(file.partner == row.partner, file.status == "quarantined", file.number == row.number)
+    digests = {row.digest, *(each.digest for each in session.exec(wrong) if row.number)}
+    keys = [f"{Work.PARTNER_FILE}/{row.partner}/{digest}" for digest in digests]
+    for each in session.exec(select(item).where(col(item.key).in_(keys), col(item.done_at).is_(None))):
+        each.done_at, each.done_by, each.answer = at, row.who, f"taken: {row.name}"
+        session.add(each)
 
 
 def _said(each: Wrong) -> str:
     where = f"line {each.line}" if each.line else "the file"
     held = "; ".join(f"{word} {value}" for word, value in (("expected", each.expected), ("came", each.came)) if value)
-    return f"{where}: {each.what}{f' ({held})' if held else ''}".replace("{", "{{").replace("}", "}}")
+    return f"{where}: {each.what}{f' ({held})' if held else ''}"
 
 
 def _safe(name: str) -> str:

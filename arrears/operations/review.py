@@ -8,6 +8,7 @@ from sqlmodel import col, select
 
 import models
 from arrears.engine.vocabulary import CaseStatus, StepStatus
+from arrears.operations.overdue import overdue
 from arrears.operations.services import Services, ledger_clock
 from arrears.operations.standstill import LEFTOVER
 from arrears.operations.work import Work, open_items
@@ -53,6 +54,7 @@ def waiting_for_people(services: Services, *, limit: int = 200) -> list[Waiting]
             .limit(limit)
         ).all()
         items = open_items(session, now=now, limit=limit)
+        unanswered = overdue(services, session, now=now, limit=limit)
         stale = session.exec(
             select(models.Hold)
             .where(col(models.Hold.released_at).is_(None), col(models.Hold.review_on) <= now.date())
@@ -79,6 +81,10 @@ def waiting_for_people(services: Services, *, limit: int = 200) -> list[Waiting]
         *(Waiting(c.account_id, "", f"halted: {c.halted_why}", f"arrears resume {c.account_id}") for c in halted),
         *(Waiting(c.account_id, "", LEFTOVER, f"arrears leftover {c.account_id} --keep|--waive") for c in leftovers),
         *(Waiting(i.account_id or "", "", _asked(i), f"arrears attend {i.id} --by NAME --answer TEXT") for i in items),
+        *(
+            Waiting(o.account_id, "", o.what, f"ask them; arrears agency report {o.placement} acknowledged|returned")
+            for o in unanswered
+        ),
         *(
             Waiting(
                 h.account_id,

@@ -24,7 +24,7 @@ from arrears.operations.check_partner_file import Checked, check_file
 from arrears.operations.hold import hold_kinds
 from arrears.operations.inbox import EventRefused
 from arrears.operations.partner_books import read_books
-from arrears.operations.quarantine import quarantine
+from arrears.operations.quarantine import corrected, quarantine
 from arrears.operations.services import Services, instant
 
 TAKEN, KNOWN, QUARANTINED, CHECKED = "taken", "known", "quarantined", "checked"
@@ -105,10 +105,7 @@ def take_partner_file(
                 session.rollback()
     except IntegrityError:
         # Another process took it, or another file of this number, while this one was read.
-        known = _before(services, terms, read)
-        if known is None:
-            raise
-        return known
+        return take_partner_file(services, partner, name, content, manifest=manifest, who=who, dry_run=dry_run)
     except _WrongFile as error:
         return _refused(services, terms, read, error.wrong, now=now, who=who, dry_run=dry_run)
     return PartnerFileTaken(
@@ -223,6 +220,7 @@ def _book(
         for currency, amount in sorted(checked.collected.items())
     }
     session.add(row)
+    corrected(session, row, at=now)
     return touched
 
 
