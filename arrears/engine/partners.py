@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -25,6 +25,21 @@ class Layout(StrEnum):
     ARREARS_CSV = "arrears-csv"
     LATITUDE_AIM = "latitude-aim"
     YGC = "ygc"
+
+    @property
+    def currency(self) -> str | None:
+        """The one currency that amounts are in, where the layout has no field for it; None where it has."""
+        return None if self is Layout.ARREARS_CSV else "USD"
+
+    @property
+    def numbers_placements(self) -> bool:
+        """Placements are known by a number, not by our reference."""
+        return self is not Layout.ARREARS_CSV
+
+    @property
+    def may_grow(self) -> bool:
+        """The reader takes a file that came before and has grown: it knows rows that it already has."""
+        return self is Layout.ARREARS_CSV
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +65,21 @@ PublicKey = AgeKey | OpenPgpKey
 class HandOff:
     """The folders the partner shares with us, each an fsspec URL without secrets; empty where there is none.
 
-    `to`: where our files go. `takes_from`: where the partner leaves its own.
+    `to`: where our files go; `since`: files of days before stay here. `takes_from`: where the partner leaves its own.
     """
 
     to: str = ""
     takes_from: str = ""
+    since: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """What the field's layouts call us, the partner and the reasons for a recall, by agreement with the partner."""
+
+    ours: str = ""
+    theirs: str = ""
+    recall: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +116,7 @@ class Partner:
     never_again: bool = True
     key: PublicKey | None = None
     hand_off: HandOff = HandOff()
+    codes: Codes = Codes()
     commission: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
