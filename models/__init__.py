@@ -11,10 +11,11 @@ from models.consent import Consent
 from models.contact import Contact
 from models.delivery import Delivery
 from models.event import Event
+from models.handoff import Handoff
 from models.hold import Hold
 from models.letter import Letter
 from models.life_event import LifeEvent
-from models.placement import Placement, PlacementBatch
+from models.placement import Placement, PlacementBatch, PlacementNumber
 from models.recall import Recall, RecallBatch
 from models.referral import Referral
 from models.state import LedgerState
@@ -24,7 +25,7 @@ from models.webhook_request import WebhookRequest
 from models.work_item import WorkItem
 
 # Alembic's newest revision; a test keeps it true. Opening a current ledger needs no alembic.
-SCHEMA_VERSION = "0011"
+SCHEMA_VERSION = "0013"
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -39,12 +40,14 @@ __all__ = [
     "Contact",
     "Delivery",
     "Event",
+    "Handoff",
     "Hold",
     "LedgerState",
     "Letter",
     "LifeEvent",
     "Placement",
     "PlacementBatch",
+    "PlacementNumber",
     "Recall",
     "RecallBatch",
     "Referral",

@@ -76,8 +76,14 @@ def _debtor(row: PlacementRow) -> dict[str, str]:
         "D1_STREET": ascii_text(address.street),
         "D1_CS": ascii_text(f"{address.city} {address.region.removeprefix(f'{address.country}-')}"),
         "D1_ZIP": address.postal_code.replace("-", "").replace(" ", ""),
-        "D1_PHONE": row.phone,
+        "D1_PHONE": _phone(row.phone),
     }
+
+
+def _phone(number: str) -> str:
+    """`617-555-0123`; nothing where a number of another country would have to be cut."""
+    digits = number.removeprefix("+1")
+    return f"{digits[:3]}-{digits[3:6]}-{digits[6:]}" if number.startswith("+1") and len(digits) == 10 else ""
 
 
 def _last_name_first(name: str) -> str:

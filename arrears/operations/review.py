@@ -97,5 +97,5 @@ def waiting_for_people(services: Services, *, limit: int = 200) -> list[Waiting]
 
 
 def _asked(item: models.WorkItem) -> str:
-    """What the item is about. The holder's own words stay with it; what the provider says is ours to read."""
-    return item.note if item.kind == Work.TEXTS else item.kind
+    """What the item is about. The holder's own words stay with it; what the provider or we say is ours to read."""
+    return item.note if item.kind in (Work.TEXTS, Work.NO_AGENCY) else item.kind

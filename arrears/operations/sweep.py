@@ -106,7 +106,7 @@ def _one(services: Services, account_id: str, result: Swept, *, who: str, budget
 
 def _write_files(services: Services, result: Swept) -> None:
     """What was placed leaves when everything due has been looked at: one file for all of a day's."""
-    result.unwritten = write_agency_files(services.ledger, services.placements, services.clock)
+    result.unwritten = write_agency_files(services.ledger, services.placements, services.clock, services.partners)
     for line in result.unwritten:
         logger.error("%s; the next sweep tries again", line)
 

@@ -31,6 +31,7 @@ class Work(StrEnum):
     PLACEMENT = "placement"
     REFERRAL = "referral"
     TEXTS = "texts"
+    NO_AGENCY = "no_agency"
 
 
 class WorkRefused(Exception):
