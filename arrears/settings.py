@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     """Record calls put through, where policies/floor.yaml says that one party's consent is enough."""
     twilio_senders: str = ""
     """Senders by the country of the number texted, such as `US=+15005550006,+15005550007 GB=MG… *=+1…`."""
+    partner_passwords: str = ""
+    """Passwords for partners' folders where no key is agreed, such as `northside=… southbank=…`."""
     texts_per_second: float | None = Field(default=None, gt=0)
     """How many texts a second each sender may send."""
 
@@ -89,9 +91,16 @@ class Settings(BaseSettings):
         """The pools of `twilio_senders`, by country or `*`."""
         return _pools(self.twilio_senders)
 
+    @property
+    def passwords(self) -> Mapping[str, str]:
+        """The passwords of `partner_passwords`, by partner."""
+        return dict(part.split("=", 1) for part in self.partner_passwords.split())
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
         _ = self.senders
+        if any("=" not in part for part in self.partner_passwords.split()):
+            raise ValueError("ARREARS_PARTNER_PASSWORDS: expected NAME=PASSWORD, with spaces between")
         if self.secret and len(self.secret) < _SHORTEST_SECRET:
             raise ValueError(f"ARREARS_SECRET is shorter than {_SHORTEST_SECRET} characters")
         if self.public_base_url and not _BASE_URL.fullmatch(self.public_base_url):

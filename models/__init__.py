@@ -12,10 +12,11 @@ from models.consent import Consent
 from models.contact import Contact
 from models.delivery import Delivery
 from models.event import Event
+from models.handoff import Handoff
 from models.hold import Hold
 from models.letter import Letter
 from models.life_event import LifeEvent
-from models.placement import Placement, PlacementBatch
+from models.placement import Placement, PlacementBatch, PlacementNumber
 from models.recall import Recall, RecallBatch
 from models.referral import Referral
 from models.state import LedgerState
@@ -42,12 +43,14 @@ __all__ = [
     "Contact",
     "Delivery",
     "Event",
+    "Handoff",
     "Hold",
     "LedgerState",
     "Letter",
     "LifeEvent",
     "Placement",
     "PlacementBatch",
+    "PlacementNumber",
     "Recall",
     "RecallBatch",
     "Referral",

@@ -35,6 +35,7 @@ from arrears.operations.check_contact import FactsError
 from arrears.operations.consent import ContactRefused
 from arrears.operations.evidence import EvidenceUnusable
 from arrears.operations.explain import NothingToExplain
+from arrears.operations.hand_over import CannotSettle
 from arrears.operations.hold import HoldRefused
 from arrears.operations.inbox import EventRefused
 from arrears.operations.outbox import OutboxUnusable
@@ -52,6 +53,7 @@ _ANTICIPATED = (
     ClockError,
     ClockStandsLater,
     ContactRefused,
+    CannotSettle,
     EventRefused,
     EvidenceUnusable,
     FactsError,

@@ -8,6 +8,7 @@ from sqlmodel import col, select
 
 import models
 from arrears.engine.vocabulary import CaseStatus, StepStatus
+from arrears.operations.hand_over import UNKNOWN, stuck_handoffs
 from arrears.operations.overdue import overdue
 from arrears.operations.services import Services, ledger_clock
 from arrears.operations.standstill import LEFTOVER
@@ -53,6 +54,7 @@ def waiting_for_people(services: Services, *, limit: int = 200) -> list[Waiting]
             .order_by(col(models.Case.id))
             .limit(limit)
         ).all()
+        handoffs = stuck_handoffs(session)
         items = open_items(session, now=now, limit=limit)
         unanswered = overdue(services, session, now=now, limit=limit)
         stale = session.exec(
@@ -71,6 +73,7 @@ def waiting_for_people(services: Services, *, limit: int = 200) -> list[Waiting]
             .order_by(col(models.Case.id))
             .limit(limit)
         ).all()
+    files = [Waiting("", "", f"{h.kind} file {h.path} for {h.partner}: {h.problem}", _next(h)) for h in handoffs]
     reviewed = {(step.account_id, step.rung) for step in review}
     return [
         *(
@@ -80,6 +83,7 @@ def waiting_for_people(services: Services, *, limit: int = 200) -> list[Waiting]
         *(Waiting(s.account_id, s.rung, s.reason, f"arrears approve {s.account_id} {s.rung}") for s in review),
         *(Waiting(c.account_id, "", f"halted: {c.halted_why}", f"arrears resume {c.account_id}") for c in halted),
         *(Waiting(c.account_id, "", LEFTOVER, f"arrears leftover {c.account_id} --keep|--waive") for c in leftovers),
+        *files,
         *(Waiting(i.account_id or "", "", _asked(i), f"arrears attend {i.id} --by NAME --answer TEXT") for i in items),
         *(
             Waiting(o.account_id, "", o.what, f"ask them; arrears agency report {o.placement} acknowledged|returned")
@@ -102,6 +106,12 @@ def waiting_for_people(services: Services, *, limit: int = 200) -> list[Waiting]
     ]
 
 
+def _next(handoff: models.Handoff) -> str:
+    if handoff.status == UNKNOWN:
+        return f"arrears agency settle-file {handoff.id} arrived|again"
+    return f"arrears agency send --partner {handoff.partner}"
+
+
 def _asked(item: models.WorkItem) -> str:
     """What the item is about. The holder's own words stay with it; what a provider or we ourselves say may be read."""
-    return item.note if item.kind in (Work.TEXTS, Work.PARTNER_FILE) else item.kind
+    return item.note if item.kind in (Work.TEXTS, Work.NO_AGENCY, Work.PARTNER_FILE) else item.kind

@@ -61,6 +61,7 @@ class Services:
     placements: AgencyFolder
     pace: Pace = field(default_factory=NoPace)
     partners: Partners = NO_PARTNERS
+    live: bool = True
     _lawful: dict[_LadderKey, Ladder] = field(default_factory=dict[_LadderKey, Ladder])
 
     def ladder(self, name: str, version: int) -> Ladder:
@@ -100,7 +101,7 @@ def open_services(settings: Settings, *, live: bool = True, pace: Pace | None = 
     """Open the ledger and load policies and templates; every broken one is named in the error.
 
     Texts go out through Twilio only when `live` and Twilio is configured, at `pace`; by default this process keeps
-    the one that is set.
+    the one that is set. Only a `live` sweep hands files over to partners.
     """
     ladders = load_ladders(settings.policies / "ladders")
     rulebook = load_rulebook(settings.policies / "contact-rules")
@@ -153,6 +154,7 @@ def open_services(settings: Settings, *, live: bool = True, pace: Pace | None = 
         legal=legal,
         placements=placements,
         partners=partners,
+        live=live,
         pace=pace or (LocalPace(settings.texts_per_second) if settings.texts_per_second else NoPace()),
     )
 

@@ -32,6 +32,7 @@ class Work(StrEnum):
     REFERRAL = "referral"
     TEXTS = "texts"
     PARTNER_FILE = "partner_file"
+    NO_AGENCY = "no_agency"
 
 
 class WorkRefused(Exception):

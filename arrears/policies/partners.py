@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 from fsspec.registry import available_protocols  # pyright: ignore[reportMissingTypeStubs]
 from pydantic import Field, model_validator
 
-from arrears.engine.partners import HandOff, Layout, Partner, PartnerKind, Partners, PublicKey, Takes
+from arrears.engine.partners import Codes, HandOff, Layout, Partner, PartnerKind, Partners, PublicKey, Takes
 from arrears.policies.amounts import read_amounts
 from arrears.policies.check import Row, check
 from arrears.policies.commission import CommissionRow
@@ -21,6 +22,8 @@ from arrears.policies.problems import PolicyError, Problem
 from arrears.policies.source import read_document
 
 _COUNTRY: Final = matching(re.compile(r"[A-Z]{2}"), "country", "two capital letters, such as US")
+# Characters of a recall's reason.
+_CODE_LENGTH: Final = {Layout.LATITUDE_AIM: 3, Layout.YGC: 8}
 _REGION: Final = matching(re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}"), "region", "country and region, such as US-NY")
 
 
@@ -61,10 +64,19 @@ class EncryptRow(Row):
 
 
 class HandOffRow(Row):
-    """`{to: "sftp://user@host:22/inbox", from: "sftp://user@host:22/outbox"}`; `from` may be left out."""
+    """`{to: "sftp://user@host:22/inbox", from: "sftp://user@host:22/outbox"}`; every key may be left out."""
 
     to: Text | None = None
+    since: date | None = None
     takes_from: Annotated[str | None, Field(alias="from", min_length=1)] = None
+
+
+class CodesRow(Row):
+    """`{ours: NJ750, theirs: OZ12, recall: {paid: PIF}}`."""
+
+    ours: Annotated[str, Field(min_length=1, max_length=10)] | None = None
+    theirs: Annotated[str, Field(min_length=1, max_length=30)] | None = None
+    recall: Annotated[dict[str, Text], Field(default_factory=dict)]
 
 
 class PartnerRow(Row):
@@ -80,6 +92,7 @@ class PartnerRow(Row):
     never_again: bool = True
     encrypt: EncryptRow | None = None
     hand_off: HandOffRow | None = None
+    codes: CodesRow | None = None
     commission: CommissionRow | None = None
     answers_within_days: Annotated[int, Field(ge=1, le=365)] = 5
 
@@ -101,6 +114,7 @@ def load_partner(path: Path) -> Partner:
         never_again=row.never_again,
         key=_key(document, row.encrypt, path.parent.parent),
         hand_off=_hand_off(document, row.hand_off),
+        codes=_codes(document, row),
         commission=row.commission.commission() if row.commission is not None else None,
         answers_within=row.answers_within_days,
     )
@@ -155,7 +169,20 @@ def _hand_off(document: Document, row: HandOffRow | None) -> HandOff:
         fault = _fault(url) if url is not None else ""
         if fault:
             document.report(("hand_off", key), f"{key} {fault}")
-    return HandOff(row.to or "", row.takes_from or "")
+    return HandOff(row.to or "", row.takes_from or "", row.since)
+
+
+def _codes(document: Document, row: PartnerRow) -> Codes:
+    codes = row.codes
+    if row.layout is Layout.YGC and (codes is None or not codes.ours or not codes.theirs):
+        document.report(("layout",), "layout ygc needs codes: {ours: FORW_ID, theirs: FIRM_ID}")
+    if codes is None:
+        return Codes()
+    longest = _CODE_LENGTH.get(row.layout, 0)
+    for reason, code in codes.recall.items():
+        if len(code) > longest:
+            document.report(("codes", "recall", reason), f"{code!r} is too long; {row.layout} has room for {longest}")
+    return Codes(codes.ours or "", codes.theirs or "", codes.recall)
 
 
 def _fault(url: str) -> str:
