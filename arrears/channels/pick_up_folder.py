@@ -9,9 +9,8 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-import fsspec  # pyright: ignore[reportMissingTypeStubs]
-
 from arrears.channels.files import digest
+from arrears.channels.partner_folder import HandOffFailed, PartnerFolder
 
 
 class PickUpFailed(Exception):
@@ -26,19 +25,17 @@ class Lying:
     modified: datetime | None
 
 
-class PickUpFolder:
+class PickUpFolder(PartnerFolder):
     """An open folder of files that are ours to take."""
 
-    def __init__(self, fs: Any, root: str) -> None:
-        self._fs, self._root = fs, root.rstrip("/")
-
     @classmethod
-    def open(cls, url: str) -> PickUpFolder:
+    def reach(cls, url: str, *, password: str = "") -> PickUpFolder:
         """Connect to the folder at `url`. Raises PickUpFailed."""
-        with told("cannot be reached"):
-            fs, root = fsspec.core.url_to_fs(url)  # pyright: ignore[reportUnknownMemberType]
-            fs.info(root)
-        return cls(fs, str(root))
+        try:
+            opened = PartnerFolder.open(url, password=password)
+        except HandOffFailed as error:
+            raise PickUpFailed(str(error)) from error
+        return cls(opened._fs, opened._root)
 
     def files(self) -> list[Lying]:
         """What lies in the folder itself, by name. Raises PickUpFailed."""

@@ -127,6 +127,13 @@ class _Judge:
                     f"placement {line.placement} is of another account", placement.account_id, line.account_id
                 )
             return placement
+        numbered = self.books.placements.get(self.books.numbers.get(line.file_number.lstrip("0"), ""))
+        if numbered is not None and numbered.agency == self.partner.name:
+            if line.account_id not in ("", numbered.account_id):
+                raise _Refused(
+                    f"file number {line.file_number} is of another account", numbered.account_id, line.account_id
+                )
+            return numbered
         own = self.books.own(line.account_id)
         if not own:
             raise _Refused(f"account {line.account_id or line.file_number!r} was never placed with {self.partner.name}")

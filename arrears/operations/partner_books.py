@@ -38,11 +38,15 @@ class Remittance:
 
 @dataclass(slots=True)
 class PartnerBooks:
-    """The partner's placements and what was collected on them. `known`: names that its facts already have."""
+    """The partner's placements and what was collected on them.
+
+    `numbers`: placements by the numbers that AIM and YGC know them by. `known`: names that its facts already have.
+    """
 
     partner: str
     accounts: dict[str, models.Account] = field(default_factory=dict[str, models.Account])
     placements: dict[str, models.Placement] = field(default_factory=dict[str, models.Placement])
+    numbers: dict[str, str] = field(default_factory=dict[str, str])
     by_account: dict[str, list[models.Placement]] = field(default_factory=dict[str, list[models.Placement]])
     orders: dict[str, int] = field(default_factory=dict[str, int])
     remittances: dict[str, Remittance] = field(default_factory=dict[str, Remittance])
@@ -83,7 +87,8 @@ def vintage_of(placement: models.Placement) -> Vintage:
 def read_books(session: Session, partner: str, lines: Sequence[Line], *, by_target: bool) -> PartnerBooks:
     """Everything the lines may turn on; with `by_target`, what the vintages they touch have reached."""
     books = PartnerBooks(partner)
-    ids = {line.placement for line in lines if line.placement}
+    books.numbers = _numbers(session, lines)
+    ids = {line.placement for line in lines if line.placement} | set(books.numbers.values())
     for row in _all(session, models.Placement, models.Placement.reference, ids):
         books.placements[row.reference] = row
     accounts = {line.account_id for line in lines if line.account_id} | {
@@ -137,6 +142,13 @@ def _vintage(session: Session, partner: str, vintage: Vintage) -> tuple[int, int
     return int(placed), sum(signed(event)[0] for event, _ in cash_on(session, chosen))
 
 
+def _numbers(session: Session, lines: Sequence[Line]) -> dict[str, str]:
+    told = {line.file_number.lstrip("0") for line in lines if line.file_number}
+    wanted = [int(number) for number in told if number.isascii() and number.isdigit() and len(number) <= 10]
+    number = models.PlacementNumber
+    return {str(row.number): row.placement for row in _all(session, number, number.number, wanted)}
+
+
 def _order(books: PartnerBooks) -> None:
     """Which placement of its case each one is, and which of an account are the partner's."""
     of_case: dict[str, list[models.Placement]] = defaultdict(list)
@@ -176,7 +188,7 @@ def _read_known(session: Session, books: PartnerBooks, lines: Sequence[Line]) ->
             books.known.add((register, row.external_id))
 
 
-def _all(session: Session, kind: type[_T], column: Any, values: Iterable[str], *more: Any) -> Iterable[_T]:
+def _all(session: Session, kind: type[_T], column: Any, values: Iterable[Any], *more: Any) -> Iterable[_T]:
     wanted = sorted(values)
     for begin in range(0, len(wanted), _CHUNK):
         yield from session.exec(select(kind).where(col(column).in_(wanted[begin : begin + _CHUNK]), *more))

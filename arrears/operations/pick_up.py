@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
@@ -48,8 +49,9 @@ def pick_up(services: Services, *, partner: str = "", who: str, dry_run: bool = 
         if each.hand_off.takes_from and partner in ("", each.name):
             result = PickedUp(each.name)
             try:
-                folder = PickUpFolder.open(each.hand_off.takes_from)
-                _empty(services, each, folder, result, who=who, dry_run=dry_run)
+                password = services.settings.passwords.get(each.name, "")
+                with closing(PickUpFolder.reach(each.hand_off.takes_from, password=password)) as folder:
+                    _empty(services, each, folder, result, who=who, dry_run=dry_run)
             except PickUpFailed as error:
                 result.problem = str(error)
             if not dry_run:

@@ -22,6 +22,7 @@ from arrears.operations.services import Services, instant, open_services
 from arrears.operations.steer import approve
 from arrears.operations.sweep import catch_up
 from arrears.settings import Settings
+from tests.conftest import HEADER, a_row, make_postgres_database
 
 ACCOUNT = "A-1"
 # The rungs, in the order in which the account comes to them.
@@ -162,3 +163,16 @@ class PostgresStairs(Stairs):
 
 def _tables() -> list[Table]:
     return SQLModel.metadata.sorted_tables
+
+
+def stairs_on(database: str, folder: Path) -> Iterator[Stairs]:
+    """The climb of one account, on SQLite or on a PostgreSQL database of its own."""
+    portfolio = folder / "portfolio.csv"
+    portfolio.write_text(HEADER + a_row(), encoding="utf-8")
+    if database == "sqlite":
+        yield SqliteStairs(folder, portfolio)
+        return
+    for url in make_postgres_database():
+        climbed = PostgresStairs(folder, portfolio, url)
+        yield climbed
+        climbed.close()
