@@ -122,7 +122,7 @@ class Partner:
     hand_off: HandOff = HandOff()
     codes: Codes = Codes()
     commission: Commission | None = None
-    answers_within: int = 5
+    answers_within: int | None = None
 
 
 @dataclass(frozen=True)

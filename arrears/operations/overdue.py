@@ -31,6 +31,8 @@ def overdue(services: Services, session: Session, *, now: datetime, limit: int) 
     """
     found: list[Overdue] = []
     for partner in services.partners.by_name.values():
+        if partner.answers_within is None:
+            continue
         before = now - timedelta(days=partner.answers_within)
         for placement in _unacknowledged(session, partner.name, before, limit):
             since = f"{placement.at:%Y-%m-%d}"

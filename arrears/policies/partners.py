@@ -21,6 +21,7 @@ from arrears.policies.keys import KeyUnusable, read_age_key, read_openpgp_key
 from arrears.policies.problems import PolicyError, Problem
 from arrears.policies.source import read_document
 
+_ANSWERS_WITHIN: Final = 5
 _COUNTRY: Final = matching(re.compile(r"[A-Z]{2}"), "country", "two capital letters, such as US")
 # Characters of a recall's reason.
 _CODE_LENGTH: Final = {Layout.LATITUDE_AIM: 3, Layout.YGC: 8}
@@ -94,7 +95,7 @@ class PartnerRow(Row):
     hand_off: HandOffRow | None = None
     codes: CodesRow | None = None
     commission: CommissionRow | None = None
-    answers_within_days: Annotated[int, Field(ge=1, le=365)] = 5
+    answers_within_days: Annotated[int | None, Field(ge=1, le=365)] = None
 
 
 def load_partner(path: Path) -> Partner:
@@ -116,10 +117,17 @@ def load_partner(path: Path) -> Partner:
         hand_off=_hand_off(document, row.hand_off),
         codes=_codes(document, row),
         commission=row.commission.commission() if row.commission is not None else None,
-        answers_within=row.answers_within_days,
+        answers_within=_answers_within(row),
     )
     document.settle()
     return partner
+
+
+def _answers_within(row: PartnerRow) -> int | None:
+    """Whoever leaves files for us answers within five days, unless its file says otherwise."""
+    if row.answers_within_days is None and row.hand_off is not None and row.hand_off.takes_from is not None:
+        return _ANSWERS_WITHIN
+    return row.answers_within_days
 
 
 def load_partners(folder: Path) -> Partners:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -20,6 +21,7 @@ import pytest
 
 from arrears.settings import ROOT
 from tests.conftest import HEADER, a_row
+from tests.support.partner_files import a_fact, a_file, a_manifest
 from tests.support.warm_commands import Ran, WarmCommands
 
 COMMAND = Path(sys.executable).with_name("arrears")
@@ -308,6 +310,56 @@ def test_every_outside_fact_by_hand_and_a_bad_one_of_each(enrolled: Desk) -> Non
     assert [item["reason"] for item in waiting] == ["promise", "dispute"]
     assert enrolled.done("attend", "1", "--by", "C. Ollector", "--answer", "agreed").out == "A-1: promise seen to\n"
     assert "no work item 99" in enrolled.refused("attend", "99", "--by", "C. Ollector", "--answer", "-")
+
+
+def test_a_partners_file_that_is_wrong_the_corrected_one_and_the_same_again(enrolled: Desk) -> None:
+    policies = enrolled.folder / "policies"
+    shutil.copytree(ROOT / "policies", policies)
+    inbox = enrolled.folder / "from-northside"
+    inbox.mkdir()
+    terms = f'hand_off: {{from: "{inbox.as_uri()}"}}\ncommission: {{flat: 25}}\n'
+    (policies / "partners" / "northside.yaml").write_text(f"partner: northside\nkind: agency\n{terms}")
+    desk = dataclasses.replace(enrolled, env={"ARREARS_POLICIES": str(policies)})
+    desk.done("advance", "--until", "2026-11-01")
+    [placed] = desk.done("agency", "list", "--json").json
+
+    def fact(amount: str, commission: str) -> dict[str, str]:
+        money = {"amount": amount, "commission": commission, "currency": "USD"}
+        return a_fact("payment", placed["placement"], "R-1", at="2026-10-31T09:00:00Z", **money)
+
+    file = desk.folder / "october.csv"
+    file.write_bytes(a_file(fact("50.00", "15.00"), number="17"))
+    take = ("agency", "take", file, "--partner", "northside")
+    wrong = desk.run(*take)
+    assert (wrong.code, wrong.out) == (1, "october.csv: wrong, nothing of it was booked; 1 faults\n")
+    assert "line 2: the commission is not what the terms say" in wrong.err
+    assert "15.00" not in wrong.err + wrong.out
+    [report] = desk.folder.glob("outbox/quarantine/northside/*.report.txt")
+    assert "(expected 12.50; came 15.00)" in report.read_text()
+    [waiting] = [item for item in desk.done("review", "--json").json if "october.csv" in item["reason"]]
+    assert waiting["do"].startswith("arrears attend 1 ")
+    assert desk.show()["balance"]["amount"] == "1200.50"
+
+    file.write_bytes(a_file(fact("50.00", "12.50"), number="17"))
+    assert "dry run: right, 1 facts" in desk.done(*take, "--dry-run").out
+    assert desk.done(*take, "--json").json["sums"] == [{"currency": "USD", "collected": "50.00", "commission": "12.50"}]
+    assert desk.done(*take).out == "october.csv: was taken before; nothing changed\n"
+    assert not [item for item in desk.done("review", "--json").json if "october.csv" in item["reason"]]
+    (inbox / "again.csv").write_bytes(file.read_bytes())
+    (inbox / "again.csv.manifest.json").write_bytes(a_manifest(file.read_bytes(), fact("50.00", "12.50")))
+    assert desk.done("agency", "pick-up").out == "again.csv: was taken before; nothing changed\n"
+    assert desk.done("agency", "pick-up").out == "no files\n"
+    assert sorted(path.name for path in (inbox / "done").iterdir()) == ["again.csv", "again.csv.manifest.json"]
+    assert desk.show()["balance"]["amount"] == "1150.50"
+
+    report = desk.done("agency", "liquidation", "--at", "2026-12-15T00:00:00Z")
+    assert "liquidation at N days: collected before the Nth day" in report.out
+    [line] = desk.done("agency", "liquidation", "--at", "2026-12-15T00:00:00Z", "--json").json["lines"]
+    assert (line["placed"], line["collected"], line["net"], line["at_30"]) == ("1200.50", "50.00", "37.50", "4.2")
+    assert (line["at_60"], line["vintage"]) == (None, placed["placed_at"][:7])
+    desk.done("agency", "received", "northside", "37.50", "--currency", "USD", "--reference", "B-1")
+    assert [owed["owed"] for owed in desk.done("agency", "statement", "--json").json] == ["0.00"]
+    assert "there is northside" in desk.refused("agency", "take", file, "--partner", "nobody")
 
 
 def test_what_agencies_and_courts_tell_by_hand_and_a_bad_one_of_each(enrolled: Desk) -> None:

@@ -32,7 +32,7 @@ from tests.integration.stories import at, dump
 from tests.support.landings import Stairs, stairs_on
 from tests.support.partner_files import a_fact, a_file, a_manifest, rows
 
-NORTHSIDE = Partner("northside", commission=Commission(Flat(2500)))
+NORTHSIDE = Partner("northside", commission=Commission(Flat(2500)), answers_within=5)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
