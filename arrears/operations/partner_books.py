@@ -165,7 +165,8 @@ def _order(books: PartnerBooks) -> None:
 def _read_remittances(session: Session, books: PartnerBooks) -> None:
     """By the partner's references: what came, and what of it was taken back."""
     event, prefix = models.LifeEvent, named(books.partner, "")
-    rows = list(_all(session, event, event.account_id, books.accounts, event.source == REMITTANCES))
+    found = _all(session, event, event.account_id, books.accounts, event.source == REMITTANCES)
+    rows = sorted(found, key=lambda row: row.id or 0)
     for row in rows:
         if row.kind == "remittance" and row.external_id.startswith(prefix):
             name = row.external_id.removeprefix(prefix)

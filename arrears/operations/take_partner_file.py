@@ -65,6 +65,10 @@ class _Read:
     file: PartnerFile
 
 
+class _TakenMeanwhile(Exception):
+    """Another process took the file between the first look and the lock."""
+
+
 class _WrongFile(Exception):
     """Nothing of the file may stay booked."""
 
@@ -103,8 +107,8 @@ def take_partner_file(
             touched = () if dry_run else _book(services, session, terms, read, checked, now=now, who=who)
             if dry_run:
                 session.rollback()
-    except IntegrityError:
-        # Another process took it, or another file of this number, while this one was read.
+    except (_TakenMeanwhile, IntegrityError):
+        # Or another file of this number: the next look finds which.
         return take_partner_file(services, partner, name, content, manifest=manifest, who=who, dry_run=dry_run)
     except _WrongFile as error:
         return _refused(services, terms, read, error.wrong, now=now, who=who, dry_run=dry_run)
@@ -188,9 +192,10 @@ def _claim(session: Session, services: Services, partner: Partner, read: _Read, 
         ).first()
         if other is not None and other.digest != read.digest:
             raise _WrongFile([Wrong(0, f"file number {number!r} was taken before with other content, as {other.name}")])
-    row = _row(session, partner, read) or file(
-        partner=partner.name, digest=read.digest, name=read.name, status=TAKEN, at=now, wall=now, who=who
-    )
+    row = _row(session, partner, read)
+    if row is not None and row.status == TAKEN:
+        raise _TakenMeanwhile
+    row = row or file(partner=partner.name, digest=read.digest, name=read.name, status=TAKEN, at=now, wall=now, who=who)
     row.name, row.number, row.status, row.path, row.wrong = read.name, number, TAKEN, "", 0
     row.at, row.wall, row.who = now, services.clock.wall(), who
     row.lines = len(read.file.lines)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
+from threading import Barrier, local
 from typing import Any
 
 import pyrage
 import pysequoia
 import pytest
 from pyrage import x25519
+from sqlmodel import Session
 
 import models
 from arrears.engine.commission import Commission, Flat
@@ -108,6 +112,32 @@ def test_a_right_file_is_booked_once_under_whatever_name(placed: Services) -> No
     before = dump(placed)
     assert [take(placed, content, name).status for name in ("file.csv", "again.csv")] == ["known", "known"]
     assert dump(placed) == before
+
+
+class _Meeting(Ledger):
+    """A ledger at which two writers arrive before either goes on."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger._engine)
+        self._barrier = Barrier(2, timeout=60)
+        self._met = local()
+
+    @contextmanager
+    def write(self) -> Generator[Session]:
+        if not getattr(self._met, "once", False):
+            self._met.once = True
+            self._barrier.wait()
+        with super().write() as session:
+            yield session
+
+
+def test_of_two_who_take_the_same_file_at_once_one_books_it(placed: Services) -> None:
+    both = dataclasses.replace(placed, ledger=_Meeting(placed.ledger))
+    content = a_file(paid(placed), number="17")
+    with ThreadPoolExecutor(2) as pool:
+        statuses = [taken.status for taken in pool.map(lambda _: take(both, content), range(2))]
+    assert sorted(statuses) == ["known", "taken"]
+    assert show(placed, "A-1")["placements"][0]["remitted"] == "50.00"
 
 
 def test_a_file_that_is_wrong_anywhere_is_quarantined_whole_and_a_corrected_one_goes_in(placed: Services) -> None:
