@@ -34,7 +34,7 @@ from arrears.operations.services import Services
 from arrears.operations.sweep import sweep
 from arrears.policies.keys import read_openpgp_key
 from arrears.rendering.context import Address
-from tests.conftest import START, a_row
+from tests.conftest import START, a_row, make_postgres_database
 from tests.integration.stories import Portfolio, take_in
 from tests.support.sftp_server import SftpServer
 
@@ -42,6 +42,18 @@ DAY = date(2026, 11, 1)
 PLACED_AT = datetime(2026, 11, 1, 14, tzinfo=UTC)
 NAME = f"{DAY}.csv"
 CSV = f"agency/northside/{NAME}"
+
+
+BOTH_DATABASES = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """SQLite; PostgreSQL too where what is committed when is the point."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield f"sqlite:///{tmp_path / 'ledger.db'}"
+    else:
+        yield from make_postgres_database()
 
 
 class WallClock(VirtualClock):
@@ -122,6 +134,7 @@ def arrived(services: Services, folder: Path, name: str = NAME) -> dict[str, Any
     return manifest
 
 
+@BOTH_DATABASES
 def test_a_sweep_hands_a_file_over_once_and_what_has_grown_again(placed: Services, server: SftpServer) -> None:
     services = to(placed, server.url)
     swept = sweep(services, who="test", budget=Budget(), accounts=[])
@@ -260,6 +273,7 @@ class Died(BaseException):
     """The process is gone."""
 
 
+@BOTH_DATABASES
 @pytest.mark.parametrize("taken", [False, True])
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_crash_around_the_naming_is_settled_by_what_lies_there(
@@ -324,6 +338,9 @@ def test_a_drop_box_that_lets_nobody_read_is_held_to_sizes(placed: Services, tmp
     assert hand_over(services).sent == [CSV]
 
 
+@pytest.mark.skipif(
+    not (shutil.which("gpg") and shutil.which("age")), reason="needs gpg and age: install the packages gnupg and age"
+)
 def test_gpg_and_age_read_what_left_and_nobody_else_does(
     placed: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -372,6 +389,7 @@ def test_an_expired_key_holds_its_own_files_back_and_nothing_else(placed: Servic
     assert "the key B966 ran out on 2021-12-31; ask the partner for its new one" in result.problems[0]
 
 
+@BOTH_DATABASES
 def test_a_file_whose_lines_must_not_come_twice_leaves_when_its_day_is_over(placed: Services, tmp_path: Path) -> None:
     folder = tmp_path / "theirs"
     folder.mkdir()

@@ -38,7 +38,7 @@ class SftpServer:
 
     def __init__(self, root: Path) -> None:
         if not Path(SSHD).exists():
-            pytest.fail("needs an OpenSSH server: install the package openssh-server")
+            pytest.skip("needs an OpenSSH server: install the package openssh-server")
         self.home, self.folder, self.user_home = root / "sshd", root / "shared", root / "home"
         for folder in (self.home, self.folder, self.user_home / ".ssh"):
             folder.mkdir(parents=True)
