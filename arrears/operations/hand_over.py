@@ -57,7 +57,10 @@ def hand_over(services: Services, *, partner: str | None = None, at_once: bool =
     with services.ledger.read() as session:
         if stopped_why(session) is not None:
             return result
-        found = finished_files(services, session, now=services.clock.now())
+        found, unclaimed = finished_files(services, session, now=services.clock.now())
+    if partner is None:
+        result.problems += [f"{each.path}: {each.why}; `takes` in policies/partners decides" for each in unclaimed]
+        result.waiting += len(unclaimed)
     for name, of_partner in groupby(found, key=lambda each: each.partner.name):
         if partner in (None, name):
             _Errand(services, result, at_once).run(list(of_partner))

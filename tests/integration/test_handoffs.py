@@ -24,7 +24,7 @@ from arrears.channels.partner_folder import PartnerFolder
 from arrears.channels.sealing import HandOffFailed
 from arrears.clock import VirtualClock
 from arrears.engine.money import Money
-from arrears.engine.partners import AgeKey, HandOff, Layout, OpenPgpKey, Partner, PartnerKind, Partners
+from arrears.engine.partners import AgeKey, HandOff, Layout, OpenPgpKey, Partner, PartnerKind, Partners, Takes
 from arrears.engine.vocabulary import ChannelName
 from arrears.operations.brakes import Budget, start, stop
 from arrears.operations.hand_over import hand_over, settle_handoff
@@ -427,6 +427,10 @@ def test_packs_go_to_the_law_firm_and_letters_to_the_print_house(placed: Service
     (batch / "letters.pdf").write_bytes(b"%PDF")
     listed = [{"name": "letters.pdf", "sha256": sha256(b"%PDF").hexdigest(), "bytes": 4}]
     (batch / "manifest.json").write_text(json.dumps({"made_at": "2026-11-01T14:00:00Z", "files": listed}))
+    elsewhere = replace(partners["lawyers"], takes=Takes(regions=frozenset({"US-NJ"})))
+    nowhere = replace(placed, partners=Partners({"lawyers": elsewhere}))
+    [problem] = hand_over(nowhere).problems
+    assert "legal/A-1.zip: no law firm takes it: nobody of lawyers; lawyers: takes no account in US-NY" in problem
     hand_over(services)
     assert names(theirs["lawyers"]) == ["A-1.zip", "A-1.zip.manifest.json"]
     printed = [f"{batch.name}.letters.pdf", f"{batch.name}.manifest.json"]
