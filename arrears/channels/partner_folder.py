@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ import asyncssh
 from fsspec import core  # pyright: ignore[reportMissingTypeStubs]
 
 from arrears.channels.effect import Absent, Finding, Found, Unprovable
+from arrears.channels.sealing import HandOffFailed
 
 _url_to_fs: Callable[..., tuple[Any, str]] = cast(Any, core).url_to_fs
 _BLOCK: Final = 1 << 20
@@ -29,17 +30,6 @@ _SSH: Final[dict[str, Any]] = {
     "keepalive_interval": 15,
     "keepalive_count_max": 3,
 }
-
-
-class HandOffFailed(Exception):
-    """The file has not got its name at the partner's, or that is not known; the message says why.
-
-    `everywhere`: no other file would fare better.
-    """
-
-    def __init__(self, why: str, *, everywhere: bool = False) -> None:
-        super().__init__(why)
-        self.everywhere = everywhere
 
 
 class PartnerFolder:
@@ -110,8 +100,7 @@ class PartnerFolder:
         """Give the connection back."""
         client = getattr(self._fs, "client", None)
         if client is not None:
-            with suppress(OSError, asyncssh.Error):
-                client.abort()
+            self._fs.loop.call_soon_threadsafe(client.abort)
 
     def _write(self, part: str, source: Path) -> str:
         seen = sha256()
@@ -130,18 +119,25 @@ class PartnerFolder:
             return Unprovable("a file of another size has the name")
         try:
             with self._fs.open(path, "rb") as file:
-                same = file_digest(file, "sha256").hexdigest() == sha256_hex
+                same = _digest(file) == sha256_hex
         except _REFUSED:
             return Found("size")  # a drop box that shows us sizes alone
         return Found(f"sha256:{sha256_hex}") if same else Unprovable("a file with other bytes has the name")
 
     def _drop(self, part: str) -> None:
-        """Leave nothing half; where that fails too, the next try writes over it."""
-        with suppress(OSError, asyncssh.Error):
+        """Leave nothing half. Where that fails too, whatever it says, the next try writes over it."""
+        with suppress(Exception):
             self._fs.rm_file(part)
 
     def _part(self, name: str) -> str:
         return f"{self._root}/{name}.part"
+
+
+def _digest(file: Any) -> str:
+    seen = sha256()
+    while block := file.read(_BLOCK):
+        seen.update(block)
+    return seen.hexdigest()
 
 
 @contextmanager

@@ -12,8 +12,15 @@ from pyrage import EncryptError, encrypt_io, x25519
 from arrears.engine.partners import AgeKey, OpenPgpKey, PublicKey
 
 
-class SealingFailed(Exception):
-    """The file could not be encrypted; the message says why."""
+class HandOffFailed(Exception):
+    """The file has not got its name at the partner's, or that is not known; the message says why.
+
+    `everywhere`: no other file would fare better.
+    """
+
+    def __init__(self, why: str, *, everywhere: bool = False) -> None:
+        super().__init__(why)
+        self.everywhere = everywhere
 
 
 def ending(key: PublicKey | None) -> str:
@@ -30,7 +37,7 @@ def ending(key: PublicKey | None) -> str:
 
 
 def seal(source: Path, target: Path, key: PublicKey, *, now: datetime) -> None:
-    """Encrypt `source` to `key` into `target`, block by block. `now`: wall time. Raises SealingFailed."""
+    """Encrypt `source` to `key` into `target`, block by block. `now`: wall time. Raises HandOffFailed."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         match key:
@@ -39,7 +46,7 @@ def seal(source: Path, target: Path, key: PublicKey, *, now: datetime) -> None:
                     encrypt_io(reader, writer, [x25519.Recipient.from_str(recipient)])
             case OpenPgpKey(certificate, fingerprint, expires):
                 if expires is not None and expires <= now:
-                    raise SealingFailed(
+                    raise HandOffFailed(
                         f"the key {fingerprint} ran out on {expires:%Y-%m-%d}; ask the partner for its new one"
                     )
                 to = pysequoia.Cert.from_bytes(certificate)
@@ -48,6 +55,6 @@ def seal(source: Path, target: Path, key: PublicKey, *, now: datetime) -> None:
                 assert_never(key)
     except (EncryptError, RuntimeError) as error:
         # What follows Sequoia's first line is a trace of its stack.
-        raise SealingFailed(f"could not be encrypted: {str(error).partition(chr(10))[0]}") from None
+        raise HandOffFailed(f"could not be encrypted: {str(error).partition(chr(10))[0]}") from None
     except OSError as error:
-        raise SealingFailed(f"could not be encrypted: {error.strerror or type(error).__name__}") from None
+        raise HandOffFailed(f"could not be encrypted: {error.strerror or type(error).__name__}") from None

@@ -159,12 +159,14 @@ def settle_file(
 def _would_go(services: Services, partner: str | None, *, json: bool) -> None:
     now = ledger_clock(services).now()
     with services.ledger.read() as session:
-        found = finished_files(services, session, now=now)
+        found, unclaimed = finished_files(services, session, now=now)
     rows = [
         {"partner": each.partner.name, "kind": each.kind, "path": each.path, "to": each.partner.hand_off.to}
         for each in found
         if partner in (None, each.partner.name)
     ]
+    for each in unclaimed:
+        note(f"{each.path}: {each.why}")
     if json:
         print_json(rows)
         return

@@ -15,7 +15,7 @@ import models
 from arrears.channels import files
 from arrears.engine.delinquency import days_past_due
 from arrears.engine.money import Money
-from arrears.engine.partners import Offered, Partner, PartnerKind, choose
+from arrears.engine.partners import Choice, Offered, Partner, PartnerKind, choose
 from arrears.operations.services import Services
 
 PLACEMENT, RECALL, REFERRAL, PRINT = "placement", "recall", "referral", "print"
@@ -42,19 +42,29 @@ class Finished:
     vouched: bool = False
 
 
-def finished_files(services: Services, session: Session, *, now: datetime) -> list[Finished]:
-    """Every finished file that has not been handed to its partner yet, by partner and day."""
+@dataclass(frozen=True, slots=True)
+class Unclaimed:
+    """A file that no partner takes, and why."""
+
+    path: str
+    why: str
+
+
+def finished_files(services: Services, session: Session, *, now: datetime) -> tuple[list[Finished], list[Unclaimed]]:
+    """Every finished file that is still to be handed over, by partner and day; and what no partner takes."""
     sending = {name: each for name, each in services.partners.by_name.items() if each.hand_off.to}
     if not sending:
-        return []
+        return [], []
+    packs = list(_referrals(session, [each for each in sending.values() if each.kind is PartnerKind.LAW_FIRM]))
     found = [
         *_batches(session, models.PlacementBatch, PLACEMENT, sending, now.date()),
         *_batches(session, models.RecallBatch, RECALL, sending, now.date()),
-        *_referrals(session, [each for each in sending.values() if each.kind is PartnerKind.LAW_FIRM]),
+        *(each for each in packs if isinstance(each, Finished)),
         *_prints(session, services.settings.outbox, list(sending.values())),
     ]
     ready = [each for each in found if (since := each.partner.hand_off.since) is None or each.day >= since]
-    return sorted(ready, key=lambda each: (each.partner.name, each.day))
+    unclaimed = [each for each in packs if isinstance(each, Unclaimed)]
+    return sorted(ready, key=lambda each: (each.partner.name, each.day)), unclaimed
 
 
 def _batches(
@@ -74,18 +84,21 @@ def _batches(
             yield Finished(partner, kind, row.path, Path(row.path).name, row.sha256, row.day, row.path)
 
 
-def _referrals(session: Session, firms: list[Partner]) -> Iterator[Finished]:
-    """Packs for court, each to the law firm that takes the account; none where no firm does."""
+def _referrals(session: Session, firms: list[Partner]) -> Iterator[Finished | Unclaimed]:
+    """Packs for court, each to the law firm that takes the account."""
     if not firms:
         return
     packs = select(models.Referral).where(~_settled(models.Referral)).order_by(col(models.Referral.at))
     for row in session.exec(packs):
-        firm = _firm(session, row, firms)
-        if firm is not None:
+        choice = _firm(session, row, firms)
+        firm = next((each for each in firms if each.name == choice.partner), None)
+        if firm is None:
+            yield Unclaimed(row.path, f"no law firm takes it: {choice.in_words()}")
+        else:
             yield Finished(firm, REFERRAL, row.path, Path(row.path).name, row.sha256, row.at.date(), row.path)
 
 
-def _firm(session: Session, row: models.Referral, firms: list[Partner]) -> Partner | None:
+def _firm(session: Session, row: models.Referral, firms: list[Partner]) -> Choice:
     account, case = session.get_one(models.Account, row.account_id), session.get_one(models.Case, row.case_id)
     zone = account.zones[0] if account.zones else ""
     offered = Offered(
@@ -95,8 +108,7 @@ def _firm(session: Session, row: models.Referral, firms: list[Partner]) -> Partn
         balance=Money(account.balance, account.currency),
         days_past_due=days_past_due(case.due_date, row.at, zone),
     )
-    chosen = choose(offered, firms, {}).partner
-    return next((each for each in firms if each.name == chosen), None)
+    return choose(offered, firms, {})
 
 
 def _prints(session: Session, outbox: Path, partners: list[Partner]) -> Iterator[Finished]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlmodel import Session, col, select
 
@@ -17,13 +17,15 @@ import models
 from arrears.channels import files
 from arrears.channels.agency import manifest_path
 from arrears.channels.effect import Found
-from arrears.channels.partner_folder import HandOffFailed, PartnerFolder
-from arrears.channels.sealing import SealingFailed, ending, seal
+from arrears.channels.sealing import HandOffFailed, ending, seal
 from arrears.engine.partners import Partner
 from arrears.ledger.owner import is_gone, this_process
 from arrears.operations.brakes import stopped_why
 from arrears.operations.finished_files import Finished, finished_files
 from arrears.operations.services import Services
+
+if TYPE_CHECKING:
+    from arrears.channels.partner_folder import PartnerFolder
 
 INTENDED, MOVING, DONE, UNKNOWN, REPLACED = "intended", "moving", "done", "unknown", "replaced"
 FORMAT = "arrears-handoff/1"
@@ -55,7 +57,10 @@ def hand_over(services: Services, *, partner: str | None = None, at_once: bool =
     with services.ledger.read() as session:
         if stopped_why(session) is not None:
             return result
-        found = finished_files(services, session, now=services.clock.now())
+        found, unclaimed = finished_files(services, session, now=services.clock.now())
+    if partner is None:
+        result.problems += [f"{each.path}: {each.why}; `takes` in policies/partners decides" for each in unclaimed]
+        result.waiting += len(unclaimed)
     for name, of_partner in groupby(found, key=lambda each: each.partner.name):
         if partner in (None, name):
             _Errand(services, result, at_once).run(list(of_partner))
@@ -109,10 +114,10 @@ class _Errand:
                     continue
                 try:
                     self._one(item, row)
-                except (HandOffFailed, SealingFailed) as error:
+                except HandOffFailed as error:
                     held.add(item.group)
                     self._put_off(item, row, str(error))
-                    if isinstance(error, HandOffFailed) and error.everywhere:
+                    if error.everywhere:
                         self.result.waiting += len(items) - number - 1
                         return
         finally:
@@ -161,7 +166,7 @@ class _Errand:
                 source.unlink()
 
     def _sealed(self, item: Finished, row: models.Handoff) -> Path:
-        """The bytes that leave, with their digest committed before any of them does. Raises SealingFailed."""
+        """The bytes that leave, with their digest committed before any of them does. Raises HandOffFailed."""
         local, key = self._local(item), item.partner.key
         try:
             if files.digest_of(local) != item.sha256:
@@ -185,6 +190,9 @@ class _Errand:
 
     def _folder(self, partner: Partner) -> PartnerFolder:
         if self.folder is None:
+            # Importing asyncssh takes a third of a second; most commands on most ledgers never need it.
+            from arrears.channels.partner_folder import PartnerFolder
+
             password = self.services.settings.passwords.get(partner.name, "")
             self.folder = PartnerFolder.open(partner.hand_off.to, password=password)
         return self.folder

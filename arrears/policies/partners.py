@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from fsspec.registry import available_protocols  # pyright: ignore[reportMissingTypeStubs]
 from pydantic import Field, model_validator
 
 from arrears.engine.partners import Codes, HandOff, Layout, Partner, PartnerKind, Partners, PublicKey, Takes
@@ -195,6 +194,9 @@ def _codes(document: Document, row: PartnerRow) -> Codes:
 
 def _fault(url: str) -> str:
     """What is wrong with a folder's address, which is not shown: a secret may stand in it."""
+    # Only who hands files over pays for the import.
+    from fsspec.registry import available_protocols  # pyright: ignore[reportMissingTypeStubs]
+
     expected = "expected one such as sftp://user@host:22/inbox or file:///srv/inbox"
     try:
         parts = urlsplit(url)

@@ -461,6 +461,38 @@ def test_a_ladder_with_a_typo_is_refused_by_file_and_line(desk: Desk, policies: 
         assert "stagge" in ran.err
 
 
+def test_files_go_to_a_partner_by_hand_once_and_a_wrong_file_of_a_partner_is_refused(
+    desk: Desk, policies: Path
+) -> None:
+    theirs = desk.folder / "theirs"
+    theirs.mkdir()
+    shutil.copy(ROOT / "tests" / "e2e" / "short_ladder.yaml", policies / "ladders" / "card-standard.yaml")
+    file = policies / "partners" / "northside.yaml"
+    partner = f"partner: northside\nkind: agency\nhand_off:\n  to: {theirs.as_uri()}\n"
+    file.write_text(partner)
+    desk.env["ARREARS_POLICIES"] = str(policies)
+    desk.done("enroll", desk.write(a_row()), "--at", "2026-08-01T12:00:00Z")
+    desk.done("advance", "--until", "2026-08-09")
+    [placed] = desk.show()["placements"]
+    path = "agency/northside/2026-08-08.csv"
+    assert list(theirs.iterdir()) == []  # what is driven by hand stays in the outbox
+    [row] = desk.done("agency", "send", "--dry-run", "--json").json
+    assert (row["path"], row["to"], list(theirs.iterdir())) == (path, theirs.as_uri(), [])
+    theirs.rename(desk.folder / "gone")
+    failed = desk.run("agency", "send", "--json")
+    assert (failed.code, failed.json["sent"], failed.json["waiting"]) == (1, [], 1)
+    assert f"placement file {path} for northside: cannot be reached: No such file or directory; try 1" in failed.err
+    assert not any(word in failed.out + failed.err for word in PERSONAL)
+    (desk.folder / "gone").rename(theirs)
+    assert desk.done("agency", "send", "--partner", "northside").out == f"sent {path}\n1 files handed over, 0 wait\n"
+    assert placed["reference"] in (theirs / "2026-08-08.csv").read_text()
+    assert desk.done("agency", "send", "--json").json == {"sent": [], "waiting": 0, "problems": []}
+    assert desk.run("agency", "send", "--partner", "nobody").code == 2
+    assert "only one that is unknown is settled" in desk.refused("agency", "settle-file", "1", "again")
+    file.write_text(partner + "encrypt: {age: age1wrong}\n")
+    assert f"{file}:5: 'age1wrong' is no public key of age, age1…" in desk.refused("status")
+
+
 def test_an_unknown_ladder_is_refused_with_those_there_are(desk: Desk) -> None:
     for words in (("ladder", "show", "gold"), ("ladder", "migrate", "gold")):
         assert "'gold' is not in policies/ladders; there is card-standard@1" in desk.refused(*words)
