@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     """Record calls put through, where policies/floor.yaml says that one party's consent is enough."""
     twilio_senders: str = ""
     """Senders by the country of the number texted, such as `US=+15005550006,+15005550007 GB=MG… *=+1…`."""
+    partner_passwords: str = ""
+    """Passwords for partners' folders where no key is agreed, such as `northside=… southbank=…`."""
     texts_per_second: float | None = Field(default=None, gt=0)
     """How many texts a second each sender may send."""
 
@@ -62,6 +64,11 @@ class Settings(BaseSettings):
     creditor_phone: str = "+1 800 555 0100"
     creditor_address: str = "1 Harbor Plaza, Springfield, NY 10001"
     payment_url: str = "https://pay.example.com"
+
+    age_key: str = Field(default="", repr=False)
+    """Our identity of age, AGE-SECRET-KEY-1…, to which partners may encrypt their files."""
+    openpgp_key: str = Field(default="", repr=False)
+    """Our private OpenPGP key, armored and without a passphrase, for the same."""
 
     lease_seconds: float = Field(default=60.0, gt=0)
     """How long an intent belongs to the process that made it; longer than any effect can take."""
@@ -86,9 +93,16 @@ class Settings(BaseSettings):
         """The pools of `twilio_senders`, by country or `*`."""
         return _pools(self.twilio_senders)
 
+    @property
+    def passwords(self) -> Mapping[str, str]:
+        """The passwords of `partner_passwords`, by partner."""
+        return dict(part.split("=", 1) for part in self.partner_passwords.split())
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
         _ = self.senders
+        if any("=" not in part for part in self.partner_passwords.split()):
+            raise ValueError("ARREARS_PARTNER_PASSWORDS: expected NAME=PASSWORD, with spaces between")
         if self.secret and len(self.secret) < _SHORTEST_SECRET:
             raise ValueError(f"ARREARS_SECRET is shorter than {_SHORTEST_SECRET} characters")
         if self.public_base_url and not _BASE_URL.fullmatch(self.public_base_url):

@@ -2,6 +2,7 @@
 
 from models.account import Account
 from models.account_number import AccountNumber
+from models.agency_file import AgencyFile, AgencyReceipt
 from models.approval import Approval
 from models.call_claim import CallClaim
 from models.call_dial import CallDial
@@ -11,11 +12,12 @@ from models.consent import Consent
 from models.contact import Contact
 from models.delivery import Delivery
 from models.event import Event
+from models.handoff import Handoff
 from models.hold import Hold
 from models.legal_document import LegalDocument
 from models.letter import Letter
 from models.life_event import LifeEvent
-from models.placement import Placement, PlacementBatch
+from models.placement import Placement, PlacementBatch, PlacementNumber
 from models.print_batch import PrintBatch
 from models.recall import Recall, RecallBatch
 from models.referral import Referral
@@ -32,6 +34,8 @@ __all__ = [
     "SCHEMA_VERSION",
     "Account",
     "AccountNumber",
+    "AgencyFile",
+    "AgencyReceipt",
     "Approval",
     "CallClaim",
     "CallDial",
@@ -41,6 +45,7 @@ __all__ = [
     "Contact",
     "Delivery",
     "Event",
+    "Handoff",
     "Hold",
     "LedgerState",
     "LegalDocument",
@@ -48,6 +53,7 @@ __all__ = [
     "LifeEvent",
     "Placement",
     "PlacementBatch",
+    "PlacementNumber",
     "PrintBatch",
     "Recall",
     "RecallBatch",

@@ -21,6 +21,7 @@ from arrears.cli import (
     letters,
     money,
     people,
+    remittances,
     rules,
     serve,
     templates,
@@ -38,6 +39,7 @@ from arrears.operations.consent import ContactRefused
 from arrears.operations.documents import DocumentRefused
 from arrears.operations.evidence import EvidenceUnusable
 from arrears.operations.explain import NothingToExplain
+from arrears.operations.hand_over import CannotSettle
 from arrears.operations.hold import HoldRefused
 from arrears.operations.inbox import EventRefused
 from arrears.operations.letter_batches import BatchRefused
@@ -58,6 +60,7 @@ _ANTICIPATED = (
     ClockStandsLater,
     ContactRefused,
     DocumentRefused,
+    CannotSettle,
     EventRefused,
     EvidenceUnusable,
     FactsError,
@@ -90,6 +93,7 @@ for group in (accounts, drive, money, people, contacts, rules, serve):
 app.add_typer(ladders.app, name="ladder")
 app.add_typer(calls.app, name="calls")
 app.add_typer(rules.rules, name="rules")
+remittances.add_to(agency.agency)
 app.add_typer(agency.agency, name="agency")
 legal.add_to(agency.legal)
 app.add_typer(agency.legal, name="legal")

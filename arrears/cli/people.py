@@ -147,7 +147,8 @@ def attend(
     """A person has seen to something that the holder said or asked for."""
     with opened(live=False) as services:
         finished = work.finish(services, item, by=by, answer=answer, at=instant(services, None))
-    say(f"{finished.account_id}: {finished.kind} {'seen to' if finished.new else 'was seen to before'}")
+    whose = finished.account_id or f"item {item}"
+    say(f"{whose}: {finished.kind} {'seen to' if finished.new else 'was seen to before'}")
 
 
 def number(

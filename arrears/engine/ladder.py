@@ -147,7 +147,7 @@ class Rung:
     ends_on: frozenset[Disposition] = frozenset()
     requires: tuple[Requirement, ...] = ()
     purpose: str = "payment_reminder"
-    agency: str = ""
+    agencies: tuple[str, ...] = ()
     recall: RecallTerms = RecallTerms()
     gives: str = ""
     threatens_suit: bool = False

@@ -30,7 +30,13 @@ from arrears.engine.life.events import (
     Untextable,
     Withdrawn,
 )
-from arrears.engine.life.placements import PlacementReported, Recalled, ReferralReported, Remitted
+from arrears.engine.life.placements import (
+    PlacementReported,
+    Recalled,
+    ReferralReported,
+    RemittanceReversed,
+    Remitted,
+)
 from arrears.rendering.stored import from_json, to_json
 
 KINDS: Final[Mapping[str, type[LifeEvent]]] = {
@@ -53,6 +59,7 @@ KINDS: Final[Mapping[str, type[LifeEvent]]] = {
     "revocation": ConsentRevoked,
     "placement_report": PlacementReported,
     "remittance": Remitted,
+    "remittance_reversal": RemittanceReversed,
     "recall": Recalled,
     "referral_report": ReferralReported,
 }

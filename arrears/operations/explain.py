@@ -122,6 +122,7 @@ def _told(step: models.Step, zone: str) -> str:
     match step.status:
         case "done":
             told = f", {step.reason}" if step.carried_by else ""
+            told += f" with {step.payload['chosen']}" if "chosen" in step.payload else ""
             return f"{what} was made on {when}{told}: {len(step.rules)} rules were asked and none objected"
         case "skipped":
             by = f" ({', '.join(step.rules)})" if judged == "deny" else ""

@@ -22,12 +22,14 @@ from arrears.engine.contact.spread import spread_out
 from arrears.engine.contact.verdict import Allow, Defer, Deny, Review, Scope
 from arrears.engine.decide import Close, Perform, Skip, Wait, decide
 from arrears.engine.ladder import Contacts, Ladder, Rung
+from arrears.engine.partners import Choice
 from arrears.engine.vocabulary import CaseStatus, ChannelName, StepStatus
 from arrears.ledger.cases import CaseFile, lock_person, read_case_file
 from arrears.ledger.events import log_event
 from arrears.ledger.owner import is_gone, this_process
 from arrears.ledger.references import free_reference
 from arrears.operations.brakes import Budget, braked
+from arrears.operations.choose_agency import choose_agency
 from arrears.operations.close import close_case
 from arrears.operations.court import papers_lacking, papers_of
 from arrears.operations.documents import say_what_lacks
@@ -40,6 +42,7 @@ from arrears.operations.services import Services
 from arrears.operations.standstill import snapshot_of
 from arrears.operations.told import CARRIES, carrier_of, told_in, what_was_said
 from arrears.operations.verdicts import recorded
+from arrears.operations.work import Work, open_item
 
 # How long a brake keeps a timeline from looking again, in wall time.
 _BRAKE_PAUSE = timedelta(minutes=1)
@@ -251,9 +254,16 @@ class _Desk:
         self, step: models.Step, rung: Rung, facts: Facts, told: Sequence[Contact], now: datetime
     ) -> Move | None:
         wall = self.services.clock.wall()
+        agency: Choice | None = None
+        if rung.channel is ChannelName.AGENCY:
+            agency = choose_agency(self.services, self.session, self.file, rung, now=now)
+            if agency.partner is None:
+                return self._nobody_takes(step, agency, now)
         try:
             others = [other.file for other in told]
-            step.payload = prepare(self.services, self.session, self.file, step, rung, facts, others=others, now=now)
+            step.payload = prepare(
+                self.services, self.session, self.file, step, rung, facts, others=others, agency=agency, now=now
+            )
         except CannotPrepare as error:
             if told:
                 # What another account brings into the message must not be what keeps it from going out.
@@ -296,6 +306,15 @@ class _Desk:
         """What goes to the lender's own lawyers may leave before all is there: somebody must bring the rest."""
         if follows := papers_of(self.services, self.session, self.file.account).lacks:
             say_what_lacks(self.session, self.file, rung.name, follows, at=now)
+
+    def _nobody_takes(self, step: models.Step, choice: Choice, now: datetime) -> None:
+        """No agency may have the account: a person is told why, and it is asked again later."""
+        step.not_before, reason = now + _JUDGE_AGAIN, f"no agency takes it: {choice.in_words()}"
+        if step.reason != reason:
+            step.reason = reason
+            self._log("no agency", now, step, why=reason)
+        open_item(self.session, step.account_id, Work.NO_AGENCY, key=step.reference, note=reason, at=now)
+        self.session.add(step)
 
     def be_told(self, mine: Contact, carrier: models.Step, now: datetime) -> None:
         """This account's contact is intended as part of another's."""

@@ -22,6 +22,7 @@ from arrears.engine.contact.verdict import Allow
 from arrears.engine.delinquency import days_past_due, local_date
 from arrears.engine.ladder import Rung
 from arrears.engine.money import Money
+from arrears.engine.partners import Choice
 from arrears.engine.vocabulary import ChannelName
 from arrears.ledger.cases import CaseFile
 from arrears.operations.court import referral_pack
@@ -63,13 +64,14 @@ def prepare(
     facts: Facts,
     *,
     others: Sequence[CaseFile] = (),
+    agency: Choice | None = None,
     now: datetime,
 ) -> dict[str, Any]:
     """The step's payload: JSON values only, enough to carry it out and to look it up.
 
-    The message tells about the accounts of `others` as well.
+    The message tells about the accounts of `others` as well. `agency`: the one that was chosen for a placement.
     """
-    context = contact_context(services, file, step, agency=rung.agency, now=now)
+    context = contact_context(services, file, step, agency=(agency.partner or "") if agency else "", now=now)
     context = replace(context, others=tuple(_other(other) for other in others))
     try:
         if rung.channel.reaches_the_holder:
@@ -94,7 +96,9 @@ def prepare(
                 payload = services.letters.prepare(rung.template, context)
                 return {**payload, "case_id": file.case.id}
             case ChannelName.AGENCY:
-                return {"agency": rung.agency, "case_id": file.case.id, "row": _placement(file, step, context, now)}
+                assert agency is not None
+                payload = {"agency": agency.partner, "chosen": agency.in_words(), "case_id": file.case.id}
+                return {**payload, "row": _placement(file, step, context, now)}
             case ChannelName.LEGAL:
                 pack = referral_pack(services, session, file, rung, context, facts, now=now)
                 names = ", ".join(line.by for line in pack.facts.approvals)

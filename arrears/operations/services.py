@@ -22,6 +22,7 @@ from arrears.engine.contact.notices import with_notices
 from arrears.engine.contact.rules import Rulebook
 from arrears.engine.delivery import DeliveryPolicy
 from arrears.engine.ladder import Ladder
+from arrears.engine.partners import NO_PARTNERS, Partners
 from arrears.engine.vocabulary import ChannelName
 from arrears.ledger import state
 from arrears.ledger.cases import CaseFile
@@ -35,6 +36,7 @@ from arrears.policies.delivery import load_delivery
 from arrears.policies.floor import Floor, load_floor
 from arrears.policies.ladders import LadderShelf, load_ladders
 from arrears.policies.limitation import Limitation, Reckoned, load_limitation
+from arrears.policies.partners import load_partners
 from arrears.policies.referrals import ReferralPolicy, Referrals, load_referrals
 from arrears.rendering.catalog import Catalog, Kind, open_catalog
 from arrears.settings import ROOT, Settings
@@ -63,6 +65,8 @@ class Services:
     documents: DocumentStore
     placements: AgencyFolder
     pace: Pace = field(default_factory=NoPace)
+    partners: Partners = NO_PARTNERS
+    live: bool = True
     _lawful: dict[_LadderKey, Ladder] = field(default_factory=dict[_LadderKey, Ladder])
 
     def ladder(self, name: str, version: int) -> Ladder:
@@ -110,7 +114,7 @@ def open_services(settings: Settings, *, live: bool = True, pace: Pace | None = 
     """Open the ledger and load policies and templates; every broken one is named in the error.
 
     Texts go out through Twilio only when `live` and Twilio is configured, at `pace`; by default this process keeps
-    the one that is set.
+    the one that is set. Only a `live` sweep hands files over to partners.
     """
     ladders = load_ladders(settings.policies / "ladders")
     rulebook = load_rulebook(settings.policies / "contact-rules")
@@ -118,6 +122,7 @@ def open_services(settings: Settings, *, live: bool = True, pace: Pace | None = 
     referrals = load_referrals(_policy(settings, "referrals"))
     floor = load_floor(_policy(settings, "floor.yaml"))
     delivery = load_delivery(_policy(settings, "delivery/twilio.yaml"))
+    partners = load_partners(settings.policies / "partners")
     catalog = open_catalog(settings.templates)
     for ladder in ladders.versions.values():
         for rung in ladder.rungs:
@@ -167,6 +172,8 @@ def open_services(settings: Settings, *, live: bool = True, pace: Pace | None = 
         legal=legal,
         documents=documents,
         placements=placements,
+        partners=partners,
+        live=live,
         pace=pace or (LocalPace(settings.texts_per_second) if settings.texts_per_second else NoPace()),
     )
 

@@ -40,6 +40,7 @@ def show(services: Services, account_id: str) -> dict[str, Any]:
         made = [(row.reference, row.at) for row in rows]
         firms = {row.reference: row.firm or None for row in rows}
         reports = deliveries_of(session, [step.reference for step in file.steps])
+        chosen = {step.reference: str(step.payload.get("chosen", "")) for step in file.steps}
         dpd = days_past_due(case.due_date, now, file.zone)
         waiting = case.status != CaseStatus.CLOSED and case.next_reason
         return {
@@ -74,6 +75,7 @@ def show(services: Services, account_id: str) -> dict[str, Any]:
                     "reference": each.placed.reference,
                     "rung": each.placed.rung,
                     "agency": each.placed.agency,
+                    "chosen": chosen.get(each.placed.reference, ""),
                     "status": each.status,
                     "reason": each.reason,
                     "remitted": Money(each.remitted, account.currency).decimal_text(),

@@ -18,6 +18,7 @@ from arrears.ledger import state
 from arrears.ledger.owner import is_gone
 from arrears.operations.advance import Advanced, advance, record_failure
 from arrears.operations.brakes import Budget
+from arrears.operations.hand_over import HandedOver, hand_over
 from arrears.operations.limits import tell_of_limits
 from arrears.operations.moves import Standstill
 from arrears.operations.place import write_agency_files
@@ -38,7 +39,8 @@ class ClockStandsLater(ValueError):
 class Swept:
     """What one sweep did: accounts looked at, effects made, who failed, what stopped it early.
 
-    `unwritten`: placement files that are owed and could not be written, a line each. `asked`: texts whose end
+    `unwritten`: placement files that are owed and could not be written, a line each. `handed`: files that went to
+    partners, and those that could not. `asked`: texts whose end
     nobody had reported, which the provider was asked about.
     """
 
@@ -48,6 +50,7 @@ class Swept:
     closed: int = 0
     failed: list[str] = field(default_factory=list[str])
     unwritten: tuple[str, ...] = ()
+    handed: HandedOver = field(default_factory=HandedOver)
     asked: Asked = field(default_factory=Asked)
     braked: str | None = None
     rested: dict[str, Advanced] = field(default_factory=dict[str, Advanced])
@@ -109,9 +112,13 @@ def _one(services: Services, account_id: str, result: Swept, *, who: str, budget
 
 def _write_files(services: Services, result: Swept) -> None:
     """What was placed leaves when everything due has been looked at: one file for all of a day's."""
-    result.unwritten = write_agency_files(services.ledger, services.placements, services.clock)
+    result.unwritten = write_agency_files(services.ledger, services.placements, services.clock, services.partners)
     for line in result.unwritten:
         logger.error("%s; the next sweep tries again", line)
+    if services.live:
+        result.handed = hand_over(services)
+        for line in result.handed.problems:
+            logger.error("%s", line)
 
 
 def due_accounts(services: Services, *, limit: int) -> list[str]:

@@ -37,6 +37,8 @@ class Work(StrEnum):
     LETTERS = "letters"
     DOCUMENTS = "documents"
     LIMITATION = "limitation"
+    PARTNER_FILE = "partner_file"
+    NO_AGENCY = "no_agency"
 
 
 class WorkRefused(Exception):
@@ -47,14 +49,14 @@ class WorkRefused(Exception):
 class Finished:
     """What was seen to. `new` is False when it was before."""
 
-    account_id: str
+    account_id: str | None
     kind: str
     new: bool
 
 
 def open_item(
     session: Session,
-    account_id: str,
+    account_id: str | None,
     kind: Work,
     *,
     key: str,

@@ -44,7 +44,7 @@ def climb(services: Services, account_id: str, *, who: str, through: Callable[[s
     while True:
         try:
             rest = advance(services, account_id, who=who, budget=budget, through=through).rest
-            for line in write_agency_files(services.ledger, services.placements, services.clock):
+            for line in write_agency_files(services.ledger, services.placements, services.clock, services.partners):
                 logger.error("%s; the next sweep tries again", line)
         except Exception as error:
             rest = record_failure(services, account_id, error, who=who)

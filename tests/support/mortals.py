@@ -194,6 +194,11 @@ def drive(services: Any, order: Order) -> dict[str, int]:
         case "sweep":
             swept = sweep(services, who=who, budget=Budget())
             return dict(swept.by_channel) | ({"failed": len(swept.failed)} if swept.failed else {})
+        case "pick_up":
+            from arrears.operations.pick_up import pick_up
+
+            picked = [file.status for result in pick_up(services, who=who) for file in result.files]
+            return {status: picked.count(status) for status in sorted(set(picked))}
         case "timeline":
 
             def task(rung: str) -> None:

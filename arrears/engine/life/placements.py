@@ -81,6 +81,19 @@ class Remitted(LifeEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RemittanceReversed(LifeEvent):
+    """Such money taken back, all of it or a part: `gross` and the `commission` given back, both above zero.
+
+    `of` is the key of the remittance.
+    """
+
+    placement: str
+    of: str
+    gross: int
+    commission: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recalled(LifeEvent):
     """We called the account back; unless `final`, the agency may object."""
 
@@ -211,7 +224,9 @@ def recall_due(
 
 
 def _about(event: LifeEvent) -> str:
-    return event.placement if isinstance(event, PlacementReported | Remitted | Recalled) else ""
+    if isinstance(event, PlacementReported | Remitted | RemittanceReversed | Recalled):
+        return event.placement
+    return ""
 
 
 def _stands(placed: Placed, events: list[LifeEvent]) -> Placement:
@@ -220,6 +235,8 @@ def _stands(placed: Placed, events: list[LifeEvent]) -> Placement:
         match event:
             case Remitted(gross=gross, commission=commission):
                 state = replace(state, remitted=state.remitted + gross, commission=state.commission + commission)
+            case RemittanceReversed(gross=gross, commission=commission):
+                state = replace(state, remitted=state.remitted - gross, commission=state.commission - commission)
             case _ if state.status.over:
                 continue
             case Recalled(final=True, why=why):
