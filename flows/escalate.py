@@ -12,8 +12,8 @@ from prefect.states import Cancelled, Completed, Failed
 from arrears.engine.vocabulary import StepStatus
 from arrears.operations.moves import Closed
 from arrears.orchestration.at_work import services
-from arrears.orchestration.escalation import climb, drives, is_halted, make_rung, tag_stage
-from arrears.orchestration.timelines import finish, rest_of
+from arrears.orchestration.escalation import climb, drives, is_halted, make_rung, retired, tag_stage
+from arrears.orchestration.timelines import RETIRED, finish, rest_of
 from arrears.orchestration.waiting import wait_until
 
 
@@ -35,6 +35,8 @@ def escalate(account_id: str) -> State:
     """
     house = services()
     run_id = UUID(flow_run.get_id())
+    if retired(house, account_id, run_id):
+        return Completed(message=RETIRED)
     elsewhere = drives(house, account_id, run_id)
     rest = climb(house, account_id, who="timeline", through=partial(perform, account_id, return_state=True))
     if elsewhere:

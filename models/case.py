@@ -54,3 +54,8 @@ class Case(SQLModel, table=True):
     closed_at: datetime | None = instant(default=None)
     limitation_ends: date | None = Field(default=None, index=True)
     limit_told: date | None = None
+
+    @property
+    def timeline(self) -> str | None:
+        """The id of the flow run that drives the case; None when the sweep does, whatever run drove it before."""
+        return self.flow_run_id if self.driver == "timeline" else None

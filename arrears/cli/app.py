@@ -37,6 +37,7 @@ from arrears.operations.calls import CallRefused
 from arrears.operations.check_contact import FactsError
 from arrears.operations.consent import ContactRefused
 from arrears.operations.documents import DocumentRefused
+from arrears.operations.drivers import DriverRefused
 from arrears.operations.evidence import EvidenceUnusable
 from arrears.operations.explain import NothingToExplain
 from arrears.operations.hand_over import CannotSettle
@@ -61,6 +62,7 @@ _ANTICIPATED = (
     ContactRefused,
     DocumentRefused,
     CannotSettle,
+    DriverRefused,
     EventRefused,
     EvidenceUnusable,
     FactsError,

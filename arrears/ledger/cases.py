@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 
@@ -31,6 +31,7 @@ from arrears.engine.life.events import (
 from arrears.engine.life.placements import Placed, Placement, placements
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import CaseStatus, ChannelName, Disposition, Party, StepStatus
+from arrears.ledger.ahead import Ahead, ahead_of
 from arrears.ledger.life import opening_of, to_event
 
 
@@ -232,6 +233,9 @@ def read_case_file(session: Session, account_id: str, *, lock: bool = False) -> 
 
     Raises UnknownAccount, or NoCase for an account that never was past due.
     """
+    if ahead := ahead_of(session, account_id=account_id):
+        case, account = ahead.newest[account_id]
+        return _file_ahead(ahead, account, case)
     found = session.exec(_CASE_LOCKED if lock else _CASE, params={"account_id": account_id}).first()
     if found is None:
         raise UnknownAccount(account_id) if session.get(models.Account, account_id) is None else NoCase(account_id)
@@ -242,6 +246,20 @@ def read_case_file(session: Session, account_id: str, *, lock: bool = False) -> 
 def address_of(account: models.Account) -> str:
     """The address that is known, in one line, to tell it from others."""
     return one_line(account.street, account.city, account.region, account.postal_code, account.country)
+
+
+def _file_ahead(ahead: Ahead, account: models.Account, case: models.Case) -> CaseFile:
+    """The lists are the transaction's own: what is added to the file's shows to whoever reads it again."""
+    holds = ahead.holds_of(account)
+    return CaseFile(
+        account=account,
+        case=case,
+        steps=ahead.steps[case.id],
+        approvals=_approvals(ahead.approvals[case.id]),
+        holds=[hold for hold in holds if hold.account_id == account.id],
+        holds_elsewhere=[hold for hold in holds if hold.account_id != account.id],
+        life=ahead.life[account.id],
+    )
 
 
 def has_case(session: Session, account_id: str) -> bool:
@@ -257,16 +275,16 @@ def file_of(session: Session, account: models.Account, case: models.Case) -> Cas
         account=account,
         case=case,
         steps=list(session.exec(_STEPS, params=of_case)),
-        approvals=_approvals(session, case),
+        approvals=_approvals(session.exec(_APPROVALS, params=of_case)),
         holds=own,
         holds_elsewhere=elsewhere,
         life=[to_event(row) for row in session.exec(_LIFE, params=of_account)],
     )
 
 
-def _approvals(session: Session, case: models.Case) -> dict[str, list[Approval]]:
+def _approvals(rows: Iterable[models.Approval]) -> dict[str, list[Approval]]:
     given: dict[str, list[Approval]] = {}
-    for row in session.exec(_APPROVALS, params={"case_id": case.id}):
+    for row in rows:
         given.setdefault(row.rung, []).append(Approval(row.approved_by, row.at, row.balance))
     return given
 
@@ -298,6 +316,8 @@ def lock_person(session: Session, account_id: str) -> list[str]:
     Taken before any of those cases is read for a change, and always in the same order, so that two who
     mean the same person cannot wait for each other.
     """
+    if ahead := ahead_of(session, account_id=account_id):
+        return [other for other in ahead.people[ahead.holder_of[account_id]] if other != account_id]
     found = session.connection().execute(_PERSON_LOCKED, {"account_id": account_id}).scalars()
     return [other for other in dict.fromkeys(found) if other != account_id]
 

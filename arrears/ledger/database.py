@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError, ProgrammingError
 from sqlmodel import Session
 
+from arrears.ledger.events import write_log
 from models import SCHEMA_VERSION
 
 _MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
@@ -58,6 +59,7 @@ class Ledger:
         """
         with self._session(writing=True) as session:
             yield session
+            write_log(session)
             session.commit()
 
     @contextmanager

@@ -24,6 +24,7 @@ from arrears.engine.decide import Close, Perform, Skip, Wait, decide
 from arrears.engine.ladder import Contacts, Ladder, Rung
 from arrears.engine.partners import Choice
 from arrears.engine.vocabulary import CaseStatus, ChannelName, StepStatus
+from arrears.ledger.ahead import next_step_id
 from arrears.ledger.cases import CaseFile, lock_person, read_case_file
 from arrears.ledger.events import log_event
 from arrears.ledger.owner import is_gone, this_process
@@ -291,6 +292,9 @@ class _Desk:
         step.status, step.at, step.reason, step.needs_person = StepStatus.INTENDED, now, "", False
         step.intended_wall = wall
         claim(self.services, self.session, step, wall)
+        # Until the outcome is known there is nothing here for another sweep to look at.
+        self.file.case.retry_at = step.lease_until
+        self.session.add(self.file.case)
         self.budget.spend()
         self._log("intended", now, step, rules=tuple(step.rules))
         if rung.channel is ChannelName.LEGAL:
@@ -366,6 +370,7 @@ class _Desk:
         step = self.file.step(rung.name, attempt)
         if step is None:
             step = models.Step(
+                id=next_step_id(self.session),
                 case_id=self.file.case.id,
                 account_id=self.file.account.id,
                 rung=rung.name,
@@ -373,8 +378,12 @@ class _Desk:
                 stage=rung.stage,
                 channel=rung.channel,
                 status=StepStatus.PLANNED,
-                reference=free_reference(self.session, self.file.case.id, rung.name, attempt),
+                reference=free_reference(self.session, self.file.case, rung.name, attempt),
                 due_at=due_at,
+                # Given, because pydantic takes longer to find out what a default of `dict` wants than all else here.
+                rules=[],
+                verdict={},
+                payload={},
             )
             self.file.steps.append(step)
         self.session.add(step)

@@ -35,17 +35,30 @@ class AgencyChannel:
 
     def perform(self, intent: Intent) -> Outcome:
         """Commit the placement; the file is owed from then on."""
-        agency, day = intent.payload["agency"], intent.at.astimezone(UTC).date()
-        try:
-            self._folder.path(agency, day)
-        except PlacementFileError as error:
-            return Refused("placement", str(error))
+        return self.perform_all([intent])[0]
+
+    def perform_all(self, intents: Sequence[Intent]) -> list[Outcome]:
+        """Commit the placements in one transaction."""
+        refused = {intent.reference: Refused("placement", why) for intent in intents if (why := self._unusable(intent))}
+        sound = [intent for intent in intents if intent.reference not in refused]
         with self._ledger.write() as session:
-            if session.get(models.Placement, intent.reference) is None:
-                session.add(_placement(intent, agency, day))
-                session.flush()
+            references = [intent.reference for intent in sound]
+            known = set(
+                session.exec(select(models.Placement.reference).where(col(models.Placement.reference).in_(references)))
+            )
+            new = [intent for intent in sound if intent.reference not in known]
+            session.add_all(_placement(intent) for intent in new)
+            session.flush()
+            for agency, day in sorted({(intent.payload["agency"], _day(intent)) for intent in new}):
                 mark_unwritten(session, models.PlacementBatch, agency, day)
-        return Done(f"placement:{intent.reference}")
+        return [refused.get(intent.reference) or Done(f"placement:{intent.reference}") for intent in intents]
+
+    def _unusable(self, intent: Intent) -> str:
+        try:
+            self._folder.path(intent.payload["agency"], _day(intent))
+        except PlacementFileError as error:
+            return str(error)
+        return ""
 
     def look_up(self, intent: Intent) -> Finding:
         """The placements are in the ledger: what is there happened, what is not did not."""
@@ -130,14 +143,18 @@ def _numbers(session: Session, partner: Partner, references: Sequence[str]) -> d
     return found
 
 
-def _placement(intent: Intent, agency: str, day: date) -> models.Placement:
+def _day(intent: Intent) -> date:
+    return intent.at.astimezone(UTC).date()
+
+
+def _placement(intent: Intent) -> models.Placement:
     row: dict[str, Any] = intent.payload["row"]
     return models.Placement(
         reference=intent.reference,
         account_id=intent.account_id,
         case_id=intent.payload["case_id"],
-        agency=agency,
-        day=day,
+        agency=intent.payload["agency"],
+        day=_day(intent),
         balance=row["balance"]["amount"],
         currency=row["balance"]["currency"],
         status="placed",

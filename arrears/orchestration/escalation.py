@@ -24,17 +24,24 @@ from arrears.orchestration.timelines import prefect_api, tags
 logger = logging.getLogger(__name__)
 
 
+def retired(services: Services, account_id: str, run_id: UUID) -> bool:
+    """Whether `run_id` drove the account until it was given to the sweep. Raises UnknownAccount."""
+    with services.ledger.read() as session:
+        case = read_case_file(session, account_id).case
+    return case.driver != TIMELINE and case.flow_run_id == str(run_id)
+
+
 def drives(services: Services, account_id: str, run_id: UUID) -> str | None:
     """Make `run_id` the account's timeline if it has none that is alive; else the run that is.
 
     Raises UnknownAccount.
     """
     with services.ledger.read() as session:
-        case = read_case_file(session, account_id).case
-    if case.flow_run_id in (None, str(run_id)) or not _alive(UUID(case.flow_run_id)):
+        timeline = read_case_file(session, account_id).case.timeline
+    if timeline in (None, str(run_id)) or not _alive(UUID(timeline)):
         _adopt(services, account_id, run_id)
         return None
-    return case.flow_run_id
+    return timeline
 
 
 def climb(services: Services, account_id: str, *, who: str, through: Callable[[str], object]) -> Standstill | Closed:

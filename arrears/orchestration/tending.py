@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from prefect.deployments import run_deployment
+
 from arrears.operations.brakes import Budget
 from arrears.operations.moves import Closed, Standstill
 from arrears.operations.preview import as_line, preview
 from arrears.operations.services import Services
-from arrears.operations.sweep import due_accounts, sweep
-from arrears.orchestration.artifacts import table
+from arrears.operations.sweep import Share, Swept, sweep
+from arrears.orchestration.artifacts import Progress, table
 from arrears.orchestration.timelines import PrefectUnreachable, halt_cancelled, revive
 
+SHARE = "sweep-share/default"
 Logger = logging.Logger | logging.LoggerAdapter[Any]
 
 
@@ -50,22 +53,30 @@ class Report:
         return ", ".join(parts)
 
 
-def tend(services: Services, *, limit: int, logger: Logger) -> Report:
-    """Sweep once, and leave a table of it in Prefect's UI."""
+def tend(services: Services, *, limit: int, share: Share, logger: Logger) -> Report:
+    """Sweep once, and leave a table of it in Prefect's UI, where its progress shows as it goes.
+
+    Runs that were cancelled or have stalled are the first share's to see to.
+    """
     halted: Sequence[str] = ()
     revived: Sequence[str] = ()
     unreachable: str | None = None
     try:
-        halted = halt_cancelled(services)
+        halted = halt_cancelled(services) if share.number == 0 else ()
     except PrefectUnreachable as error:
         # Without Prefect's word on what was cancelled, a timeline's case could be one an operator stopped.
         unreachable = str(error)
-    due = due_accounts(services, limit=limit)
     budget = Budget(services.settings.most_effects_per_run)
-    swept = sweep(services, who="sweep", budget=budget, accounts=due)
-    if unreachable is None:
+    bar = Progress(f"sweep-progress{share.suffix}", "accounts advanced")
+
+    def show(so_far: Swept, due: int) -> None:
+        line = f"{so_far.looked_at:,} of {due:,} accounts: {as_line(so_far.by_channel)}; {len(so_far.failed)} failed"
+        bar.show(so_far.looked_at, due, line)
+
+    swept = sweep(services, who="sweep", budget=budget, limit=limit, share=share, progress=show)
+    if unreachable is None and share.number == 0:
         try:
-            revived = revive(services, due)
+            revived = revive(services, swept.due)
         except PrefectUnreachable as error:
             unreachable = str(error)
     report = Report(
@@ -85,9 +96,15 @@ def tend(services: Services, *, limit: int, logger: Logger) -> Report:
     ]
     rows += [{"account": account_id, "effects": 0, "rests": "failed"} for account_id in swept.failed]
     rows += [{"account": account_id, "effects": 0, "rests": "halted: its run was cancelled"} for account_id in halted]
-    table("sweep", rows, report.line())
+    table(f"sweep{share.suffix}", rows, report.line(), more=swept.looked_at - len(swept.rested) - len(swept.failed))
     logger.info("%s", report.line())
     return report
+
+
+def start_shares(*, limit: int, of: int) -> None:
+    """Start the other runs of a sweep that is shared among `of`; the caller is the first."""
+    for number in range(1, of):
+        run_deployment(SHARE, parameters={"number": number, "of": of, "limit": limit}, timeout=0, as_subflow=False)
 
 
 def preview_sweep(services: Services, *, limit: int) -> str:

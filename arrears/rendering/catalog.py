@@ -70,6 +70,7 @@ class Catalog:
             raise TemplateError(f"{root}: no templates here; expected <kind>/<locale>/<name>{_TEXT} or {_TYPST}")
         self._text = text_environment(self._sources, self._part)
         self._typst = typst_environment(self._sources, self._part)
+        self._found: dict[tuple[str, str, str], str] = {}
         self._uses: dict[str, frozenset[str]] = {}
         self._parts: dict[str, tuple[str, ...]] = {}
         self._broken: dict[str, TemplateError] = {}
@@ -146,10 +147,13 @@ class Catalog:
 
         Raises TemplateError when no locale has the template.
         """
+        known = self._found.get((kind, name, locale))
+        if known is not None:
+            return known
         for folder in self._locales(kind, locale):
             path = f"{kind}/{folder}/{name}{_SUFFIX.get(kind, '')}"
             if path in self._sources and not name.startswith("_"):
-                return path
+                return self._found.setdefault((kind, name, locale), path)
         raise TemplateError(
             f"{self.root.name}/{kind}: no template {name!r} for {locale} or {DEFAULT_LOCALE}; "
             f"there are: {', '.join(sorted(self.names(kind))) or 'none'}"
