@@ -71,7 +71,9 @@ def test_a_batch_on_a_full_disk_is_finished_by_the_next_run(tmp_path: Path, smal
     (settings.outbox / "print").unlink()
     done = run(settings, "letters", "batch", "--json")
     assert (done.returncode, len(json.loads(done.stdout)["batches"])) == (0, 1)
-    assert_each_once(settings)
+    services = open_services(settings)
+    assert_each_once(services)
+    services.close()
 
 
 def test_letters_on_a_full_disk_are_tried_again_and_go_out_once(tmp_path: Path, small_disk: Path | None) -> None:
