@@ -395,3 +395,13 @@ def test_a_ladder_without_a_court_ends_exhausted():
 def test_steps_of_rungs_that_a_new_ladder_dropped_still_count_as_contacts():
     step = replace(a_step("sms-1", days_ago=0.1), rung="sms-0")
     assert next_for(a_case(step, dpd=1)) == Wait(NOW - timedelta(days=0.1) + NIGHT, "until sms-1", "sms-1")
+
+
+def test_letters_wait_while_mail_comes_back_and_calls_go_on():
+    case, log = climb(a_case(dpd=0, mail_returned=True), NOW, NOW + timedelta(days=100))
+    done = {step.rung for step in case.steps if step.status is StepStatus.DONE}
+    assert done == {"sms-1", "sms-2", "sms-3", "call-1"}
+    assert ("letter-1", "its moment passed; merged into letter-2") in log
+    kind, reason = log[-1]
+    assert kind == "wait"
+    assert "waits for an address: mail came back from the one we have" in reason
