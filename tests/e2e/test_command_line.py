@@ -656,3 +656,37 @@ def test_an_interrupted_advance_can_be_run_again(desk: Desk) -> None:
     assert desk.done("advance", "--until", "2026-08-03", "--json").json["failed"] == []
     references = [text["reference"] for text in texts(desk)]
     assert len(set(references)) == len(references) == 300
+
+
+def test_letters_from_preview_to_print_house_to_mail_that_comes_back(desk: Desk) -> None:
+    desk.run("enroll", desk.write(a_row(due_date="2026-06-17")), "--at", "2026-08-01T12:00:00Z")
+    desk.run("advance", "--until", "2026-08-03")
+    assert desk.done("letters", "preview", "lawyer", "--account", "A-1", "--png").out == "lawyer-A-1.png\n"
+    assert (desk.folder / "lawyer-A-1.png").read_bytes().startswith(b"\x89PNG")
+    assert "no template 'poem'" in desk.refused("letters", "preview", "poem")
+    assert desk.done("letters", "batch", "--dry-run").out == "1 letters would go to the print house\n"
+    [batch] = desk.done("letters", "batch", "--json").json["batches"]
+    manifest = json.loads((desk.folder / "outbox" / batch["path"] / "manifest.json").read_text())
+    assert not any(told in json.dumps(manifest) for told in PERSONAL)
+    [letter] = [line["reference"] for line in manifest["letters"]]
+    path = desk.folder / "returned.csv"
+    path.write_text(f"reference,returned_on,reason\n{letter},2026-08-03,moved\nNONE,2026-08-03,moved\n")
+    ran = desk.run("letters", "returned", path, "--json")
+    assert (ran.code, ran.json["taken"], [each["line"] for each in ran.json["refused"]]) == (0, 1, [3])
+    assert "returned.csv:3: there is no letter with the reference 'NONE'" in ran.err
+    assert desk.show()["mail"]["address"] == "bad"
+    assert "no letter goes to this address" in desk.done("show", "A-1").out
+    where = ("--street", "9 Elm Street", "--city", "Troy", "--region", "NY", "--postal-code", "12180")
+    assert desk.run("address", "A-1", *where, "--country", "ZZ", "--reference", "S-1").code == 2
+    assert desk.done("address", "A-1", *where, "--country", "US", "--reference", "S-1").out == "A-1: address recorded\n"
+    assert desk.show()["mail"]["address"] == "good"
+
+
+def test_a_broken_template_is_told_with_its_file_and_line_before_anybody_gets_it(desk: Desk) -> None:
+    templates = desk.folder / "templates"
+    shutil.copytree(ROOT / "templates", templates)
+    path = templates / "letters" / "en-US" / "lawyer.typ.j2"
+    path.write_text(path.read_text(encoding="utf-8").replace("{{ due_date|day }}", "{{ due_dte|day }}", 1))
+    ran = desk.run("templates", "check", ARREARS_TEMPLATES=str(templates))
+    assert ran.code == 1
+    assert "templates/letters/en-US/lawyer.typ.j2:4: unknown variable 'due_dte'" in ran.err

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +13,7 @@ import models
 from arrears.clock import VirtualClock
 from arrears.operations.brakes import Budget
 from arrears.operations.enroll import enroll
+from arrears.operations.letter_batches import batch_letters
 from arrears.operations.review import waiting_for_people
 from arrears.operations.services import Services, open_services
 from arrears.operations.show import show
@@ -25,7 +23,6 @@ from tests.conftest import HEADER, START, a_row
 from tests.faults.test_print_batches_killed import assert_each_once, written
 
 pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults-sqlite")]
-ARREARS = Path(sys.executable).with_name("arrears")
 # Less than a letter's 40 kB. The ledger stands on another disk, or keeps within it.
 _SMALL = 24 * 1024
 
@@ -45,12 +42,6 @@ def small_disk(tmp_path: Path):
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def run(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command as a person runs it."""
-    told = {"ARREARS_DATABASE_URL": settings.database_url, "ARREARS_OUTBOX": str(settings.outbox)}
-    return subprocess.run([str(ARREARS), *arguments], env={**os.environ, **told}, capture_output=True, text=True)
-
-
 def mounted_over(outbox: Path, part: str, small: Path) -> None:
     """`part` of the outbox lies on the small disk."""
     (outbox / part).symlink_to(small)
@@ -62,16 +53,18 @@ def test_a_batch_on_a_full_disk_is_finished_by_the_next_run(tmp_path: Path, smal
     if small_disk is None:
         pytest.skip("no file system may be mounted here")
     mounted_over(settings.outbox, "print", small_disk)
-    failed = run(settings, "letters", "batch")
-    assert failed.returncode == 1
-    assert "could not be written to print/" in failed.stderr
-    assert "No space left on device; run `arrears letters batch` again" in failed.stderr
-    assert "arrears letters batch" in run(settings, "review").stdout
+    services = open_services(settings)
+    wanted = {"one_file": False, "duplex": True, "most": 100, "who": "test"}
+    failed = batch_letters(services, **wanted)  # type: ignore[arg-type]
+    [problem] = failed.problems
+    assert problem.startswith("batch 1 could not be written to print/")
+    assert "No space left on device; run `arrears letters batch` again when that is mended" in problem
+    assert "arrears letters batch" in [each.do for each in waiting_for_people(services)]
     assert not list(small_disk.rglob("*.part"))
     (settings.outbox / "print").unlink()
-    done = run(settings, "letters", "batch", "--json")
-    assert (done.returncode, len(json.loads(done.stdout)["batches"])) == (0, 1)
-    assert_each_once(settings)
+    assert len(batch_letters(services, **wanted).batches) == 1  # type: ignore[arg-type]
+    assert_each_once(services)
+    services.close()
 
 
 def test_letters_on_a_full_disk_are_tried_again_and_go_out_once(tmp_path: Path, small_disk: Path | None) -> None:

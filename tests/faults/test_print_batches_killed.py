@@ -15,7 +15,7 @@ import models
 from arrears.clock import VirtualClock
 from arrears.operations.brakes import Budget
 from arrears.operations.enroll import enroll
-from arrears.operations.services import open_services
+from arrears.operations.services import Services, open_services
 from arrears.operations.sweep import catch_up
 from arrears.settings import Settings
 from tests.conftest import HEADER, START, a_row
@@ -36,12 +36,11 @@ def written(folder: Path) -> None:
     services.close()
 
 
-def assert_each_once(settings: Settings) -> None:
-    services = open_services(settings)
+def assert_each_once(services: Services) -> None:
+    settings = services.settings
     with services.ledger.read() as session:
         batches = session.exec(select(models.PrintBatch)).all()
         letters = {each.reference: each for each in session.exec(select(models.Letter)).all()}
-    services.close()
     assert len(letters) == 3
     assert not any(batch.unwritten for batch in batches)
     printed: list[str] = []
@@ -61,26 +60,28 @@ def assert_each_once(settings: Settings) -> None:
 def test_every_letter_is_in_one_batch_wherever_the_process_is_killed(mortals: Mortals, tmp_path: Path) -> None:
     (tmp_path / "before").mkdir()
     written(tmp_path / "before")
+    now = tmp_path / "now"
+    shutil.copytree(tmp_path / "before", now)
+    services = open_services(Settings(database_url=f"sqlite:///{now / 'ledger.db'}", outbox=now / "outbox"))
+    told = {"database_url": services.settings.database_url, "outbox": str(services.settings.outbox)}
     seen: set[str] = set()
     for at in count(1):
-        now = tmp_path / "now"
-        shutil.rmtree(now, ignore_errors=True)
+        # It is another ledger under the same name: what is connected would still see the old one.
+        services.ledger.close()
+        shutil.rmtree(now)
         shutil.copytree(tmp_path / "before", now)
-        settings = Settings(database_url=f"sqlite:///{now / 'ledger.db'}", outbox=now / "outbox")
-        order = {"database_url": settings.database_url, "outbox": str(settings.outbox)}
-        ended = mortals.run(Order(order, "print", START.isoformat(), at=at))
+        ended = mortals.run(Order(told, "print", START.isoformat(), at=at))
         if ended.how == "unharmed":
             break
         seen.add(ended.last)
-        services = open_services(settings)
-        drive(services, Order(order, "print", START.isoformat()))
-        services.close()
+        drive(services, Order(told, "print", START.isoformat()))
         try:
-            assert_each_once(settings)
+            assert_each_once(services)
         except AssertionError as error:
             error.add_note(f"killed at the end of {ended.boundaries}")
             raise
-    assert_each_once(settings)
+    assert_each_once(services)
+    services.close()
     assert seen >= {
         "before a commit",
         "after a commit",

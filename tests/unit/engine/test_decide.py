@@ -411,3 +411,13 @@ def test_a_referral_waits_for_its_papers_and_says_which():
     assert next_for(lacking) == Wait(None, "legal-1 must not leave yet: it lacks statements", "legal-1")
     unapproved = replace(lacking, approvals=frozenset(), wanted_approvals={"legal-1": "waits for a second person"})
     assert next_for(unapproved) == Wait(None, "legal-1 waits for a second person; it lacks statements", "legal-1")
+
+
+def test_letters_wait_while_mail_comes_back_and_calls_go_on():
+    case, log = climb(a_case(dpd=0, mail_returned=True), NOW, NOW + timedelta(days=100))
+    done = {step.rung for step in case.steps if step.status is StepStatus.DONE}
+    assert done == {"sms-1", "sms-2", "sms-3", "call-1"}
+    assert ("letter-1", "its moment passed; merged into letter-2") in log
+    kind, reason = log[-1]
+    assert kind == "wait"
+    assert "waits for an address: mail came back from the one we have" in reason
