@@ -29,6 +29,8 @@ class Report:
     revived: Sequence[str]
     failed: Sequence[str]
     unwritten: Sequence[str]
+    handed: int
+    not_handed: Sequence[str]
     braked: str | None
     unreachable: str | None
 
@@ -42,7 +44,9 @@ class Report:
             f"{len(self.halted)} halted",
             f"{len(self.failed)} failed",
         ]
-        parts.extend(self.unwritten)
+        if self.handed:
+            parts.append(f"{self.handed} files handed over")
+        parts.extend((*self.unwritten, *self.not_handed))
         if self.braked:
             parts.append(f"braked: {self.braked}")
         if self.unreachable:
@@ -76,6 +80,8 @@ def tend(services: Services, *, limit: int, logger: Logger) -> Report:
         revived=revived,
         failed=swept.failed,
         unwritten=swept.unwritten,
+        handed=len(swept.handed.sent),
+        not_handed=swept.handed.problems,
         braked=swept.braked,
         unreachable=unreachable,
     )
