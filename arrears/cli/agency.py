@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from arrears.cli.accounts import At, Json
-from arrears.cli.output import note, print_json, print_table, say
+from arrears.cli.output import note, print_json, print_table, progress, say
 from arrears.cli.session import nudge, opened, when, who
 from arrears.clock import iso
 from arrears.engine.life.placements import PlacementReport, ReferralReport
@@ -131,7 +131,14 @@ def send(
             _would_go(services, partner, json=json)
             return
         unwritten = write_agency_files(services.ledger, services.placements, ledger_clock(services), services.partners)
-        done = hand_over(services.at(ledger_clock(services)), partner=partner, at_once=True)
+        with progress() as bar:
+            task = bar.add_task("handing over", total=None, says="")
+            done = hand_over(
+                services.at(ledger_clock(services)),
+                partner=partner,
+                at_once=True,
+                progress=lambda path: bar.update(task, says=path),
+            )
     problems = [*unwritten, *done.problems]
     if json:
         print_json({"sent": done.sent, "waiting": done.waiting, "problems": problems})

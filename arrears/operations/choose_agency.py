@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlmodel import Session, col, exists, func, or_, select
 
 import models
@@ -16,6 +14,7 @@ from arrears.engine.life.placements import PlacementReport
 from arrears.engine.money import Money
 from arrears.engine.partners import Choice, Offered, choose
 from arrears.engine.vocabulary import ChannelName, StepStatus
+from arrears.ledger.absent import insert_if_absent
 from arrears.ledger.cases import CaseFile
 from arrears.operations.services import Services
 
@@ -44,11 +43,9 @@ def choose_agency(services: Services, session: Session, file: CaseFile, rung: Ru
 
 def _alone(session: Session, names: Iterable[str]) -> Iterable[str]:
     """Each name, once nobody else can be counting for it; always in the same order."""
-    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else pg_insert
     for name in names:
-        row = {"name": _COUNTED + name, "value": ""}
-        session.connection().execute(insert(models.LedgerState).values(**row).on_conflict_do_nothing())
-        session.get_one(models.LedgerState, row["name"], with_for_update=True)
+        insert_if_absent(session, models.LedgerState, {"name": _COUNTED + name, "value": ""})
+        session.get_one(models.LedgerState, _COUNTED + name, with_for_update=True)
         yield name
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,6 +19,7 @@ from arrears.channels.agency import manifest_path
 from arrears.channels.effect import Found
 from arrears.channels.sealing import HandOffFailed, ending, seal
 from arrears.engine.partners import Partner
+from arrears.ledger.absent import insert_if_absent
 from arrears.ledger.owner import is_gone, this_process
 from arrears.operations.brakes import stopped_why
 from arrears.operations.finished_files import Finished, finished_files
@@ -47,7 +48,13 @@ class HandedOver:
     problems: list[str] = field(default_factory=list[str])
 
 
-def hand_over(services: Services, *, partner: str | None = None, at_once: bool = False) -> HandedOver:
+def hand_over(
+    services: Services,
+    *,
+    partner: str | None = None,
+    at_once: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> HandedOver:
     """Hand every finished file to its partner, or to `partner` alone; `at_once`: also what waits for its next try.
 
     A file that fails holds up those of its group, a partner that cannot be reached its other files; both are told and
@@ -63,7 +70,7 @@ def hand_over(services: Services, *, partner: str | None = None, at_once: bool =
         result.waiting += len(unclaimed)
     for name, of_partner in groupby(found, key=lambda each: each.partner.name):
         if partner in (None, name):
-            _Errand(services, result, at_once).run(list(of_partner))
+            _Errand(services, result, at_once, progress).run(list(of_partner))
     return result
 
 
@@ -98,6 +105,7 @@ class _Errand:
     services: Services
     result: HandedOver
     at_once: bool
+    progress: Callable[[str], None] | None = None
     folder: PartnerFolder | None = None
 
     def run(self, items: list[Finished]) -> None:
@@ -141,6 +149,8 @@ class _Errand:
             return row
 
     def _one(self, item: Finished, row: models.Handoff) -> None:
+        if self.progress is not None:
+            self.progress(item.path)
         source = self._sealed(item, row)
         folder = self._folder(item.partner)
         if row.status == MOVING:
@@ -225,15 +235,7 @@ class _Errand:
 def _row(session: Session, item: Finished, wall: datetime) -> models.Handoff:
     """The file's row, locked; made if there is none. What was intended with older bytes will not go any more."""
     row = models.Handoff
-    of_path = select(row).where(row.partner == item.partner.name, row.path == item.path).with_for_update()
-    known = session.exec(of_path.execution_options(populate_existing=True)).all()
-    for each in known:
-        if each.sha256 == item.sha256:
-            return each
-        if each.status in (INTENDED, MOVING):
-            each.status = REPLACED
-            session.add(each)
-    made = models.Handoff(
+    new = models.Handoff(
         partner=item.partner.name,
         path=item.path,
         sha256=item.sha256,
@@ -243,9 +245,14 @@ def _row(session: Session, item: Finished, wall: datetime) -> models.Handoff:
         status=INTENDED,
         intended_at=wall,
     )
-    session.add(made)
-    session.flush()
-    return made
+    insert_if_absent(session, row, new.model_dump(exclude={"id"}))
+    of_path = select(row).where(row.partner == item.partner.name, row.path == item.path).with_for_update()
+    known = session.exec(of_path.execution_options(populate_existing=True)).all()
+    for each in known:
+        if each.sha256 != item.sha256 and each.status in (INTENDED, MOVING):
+            each.status = REPLACED
+            session.add(each)
+    return next(each for each in known if each.sha256 == item.sha256)
 
 
 def _manifest_name(name: str) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -116,12 +116,14 @@ def _write(ledger: Ledger, folder: AgencyFolder, clock: Clock, owed: _Batch, par
 def _file(session: Session, folder: AgencyFolder, batch: _Batch, partner: Partner) -> Manifest:
     agency, day = batch.agency, batch.day
     if isinstance(batch, models.RecallBatch):
-        recalls = session.exec(select(models.Recall).where(models.Recall.agency == agency, models.Recall.day == day))
-        called = [RecallRow.from_json(each.row) for each in recalls]
+        recall = models.Recall
+        recalls = session.exec(select(col(recall.row)).where(recall.agency == agency, recall.day == day))
+        called = [RecallRow.from_json(row) for row in cast(Iterable[dict[str, Any]], recalls)]
         numbers = _numbers(session, partner, [row.placement_id for row in called])
         return folder.write_recalls(agency, day, called, partner=partner, numbers=numbers)
-    rows = session.exec(select(models.Placement).where(models.Placement.agency == agency, models.Placement.day == day))
-    placed = [PlacementRow.from_json(each.row) for each in rows]
+    placement = models.Placement
+    rows = session.exec(select(col(placement.row)).where(placement.agency == agency, placement.day == day))
+    placed = [PlacementRow.from_json(row) for row in cast(Iterable[dict[str, Any]], rows)]
     numbers = _numbers(session, partner, [row.placement_id for row in placed])
     return folder.write(agency, day, placed, partner=partner, numbers=numbers)
 

@@ -27,6 +27,8 @@ _DROPPED: Final = frozenset({"Cc", "Cs", "Co", "Cn"})
 
 def plain(text: str) -> str:
     """`text` as one line of NFC characters: breaks become spaces; control, private and bidi characters go."""
+    if text.isascii() and text.isprintable():
+        return text.strip()
     kept = (" " if c in _SPACES else c for c in text if c not in _BIDI)
     return unicodedata.normalize("NFC", "".join(c for c in kept if unicodedata.category(c) not in _DROPPED)).strip()
 
