@@ -167,7 +167,7 @@ def two_agencies() -> Ladder:
     first = ladder.by_name["agency-1"]
     assert isinstance(first.due, DaysPastDue)
     second = replace(
-        first, name="agency-2", agency="southside", due=replace(first.due, days=120), requires=(Returned("agency-1"),)
+        first, name="agency-2", agencies=("southside",), due=replace(first.due, days=120), requires=(Returned("agency-1"),)
     )
     return replace(ladder, rungs=(*rungs, second))
 
