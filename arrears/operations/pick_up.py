@@ -17,7 +17,7 @@ from arrears.channels.unsealing import plain_name
 from arrears.engine.partners import Partner
 from arrears.intake.partner_manifest import ENDING
 from arrears.operations.services import Services, instant
-from arrears.operations.take_partner_file import QUARANTINED, PartnerFileTaken, take_partner_file
+from arrears.operations.take_partner_file import QUARANTINED, PartnerFileTaken, PartnerUnknown, take_partner_file
 from arrears.operations.work import Work, open_item
 
 DONE: Final = "done"
@@ -44,9 +44,13 @@ def pick_up(services: Services, *, partner: str = "", who: str, dry_run: bool = 
 
     A file is moved to `done/` or `refused/` beside it when what it says is committed: whatever a crash leaves lying
     is known by its digest and only moved. A folder that cannot be reached keeps no other waiting.
+    Raises PartnerUnknown.
     """
-    for each in services.partners.by_name.values():
-        if each.hand_off.takes_from and partner in ("", each.name):
+    leaving = [each for each in services.partners.by_name.values() if each.hand_off.takes_from]
+    if partner and partner not in [each.name for each in leaving]:
+        raise PartnerUnknown(f"partner {partner!r} leaves no files: its file in policies/partners has no hand_off.from")
+    for each in leaving:
+        if partner in ("", each.name):
             result = PickedUp(each.name)
             try:
                 password = services.settings.passwords.get(each.name, "")

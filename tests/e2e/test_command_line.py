@@ -360,6 +360,7 @@ def test_a_partners_file_that_is_wrong_the_corrected_one_and_the_same_again(enro
     desk.done("agency", "received", "northside", "37.50", "--currency", "USD", "--reference", "B-1")
     assert [owed["owed"] for owed in desk.done("agency", "statement", "--json").json] == ["0.00"]
     assert "there is northside" in desk.refused("agency", "take", file, "--partner", "nobody")
+    assert "leaves no files" in desk.refused("agency", "pick-up", "--partner", "nobody")
 
 
 def test_what_agencies_and_courts_tell_by_hand_and_a_bad_one_of_each(enrolled: Desk) -> None:

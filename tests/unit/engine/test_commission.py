@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arrears.engine.commission import (
@@ -24,6 +24,7 @@ from arrears.engine.commission import (
 )
 from tests.builders import NOW
 
+LAW = settings(max_examples=40, deadline=None)
 QUARTER = Commission(Flat(2500))
 BY_AGE = ByAge(AgeOf.PLACEMENT, (Step(0, 2000), Step(90, 2500), Step(180, 3500)))
 # 20 percent until a tenth of the vintage is in, then 25, then 30 from a fifth on.
@@ -99,6 +100,7 @@ def test_bands_begin_at_nought_and_ascend(bands: tuple[Step, ...], why: str) -> 
     assert problems_of(bands) == why
 
 
+@LAW
 @given(schedules(), st.integers(0, 10**9), st.integers(0, 400), st.integers(0, 10**9), st.integers(0, 10**9))
 def test_the_commission_lies_between_nothing_and_all_of_it(
     schedule: Schedule, amount: int, day: int, reached: int, placed: int
@@ -106,6 +108,7 @@ def test_the_commission_lies_between_nothing_and_all_of_it(
     assert 0 <= earned(Commission(schedule), paid(amount, day=day, reached=reached, placed=placed)) <= amount
 
 
+@LAW
 @given(schedules(), st.integers(0, 10**9), st.integers(0, 10**6), st.integers(0, 10**9), st.integers(1, 10**9))
 def test_who_pays_more_earns_the_agency_no_less(
     schedule: Schedule, amount: int, more: int, reached: int, placed: int
@@ -115,6 +118,7 @@ def test_who_pays_more_earns_the_agency_no_less(
     assert earned(terms, paid(amount + more, reached=reached, placed=placed)) >= small
 
 
+@LAW
 @given(steps(), st.lists(st.integers(0, 10**6), max_size=12), st.integers(1, 10**7))
 def test_by_target_the_payments_of_a_vintage_add_up_however_they_are_divided(
     tiers: tuple[Step, ...], amounts: list[int], placed: int
@@ -126,6 +130,7 @@ def test_by_target_the_payments_of_a_vintage_add_up_however_they_are_divided(
     assert total == earned(terms, paid(reached, placed=placed))
 
 
+@LAW
 @given(steps(), st.integers(0, 400))
 def test_every_day_lies_in_exactly_one_band(bands: tuple[Step, ...], day: int) -> None:
     inside = [
@@ -137,6 +142,7 @@ def test_every_day_lies_in_exactly_one_band(bands: tuple[Step, ...], day: int) -
     assert earned(Commission(ByAge(AgeOf.PLACEMENT, bands)), paid(10_000, day=day)) == inside[0].rate
 
 
+@LAW
 @given(st.integers(0, 10_000), st.lists(st.integers(1, 10**6), min_size=1, max_size=8))
 def test_what_is_taken_back_in_any_parts_gives_back_what_was_kept(rate: int, parts: list[int]) -> None:
     gross = sum(parts)
