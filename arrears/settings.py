@@ -71,6 +71,15 @@ class Settings(BaseSettings):
     process's end; the worker type `arrears` needs none of it."""
     sweep_grace_seconds: float = Field(default=120.0, ge=0)
     """How late a timeline may be before the sweep does its work."""
+    worker_drain_seconds: float = Field(default=25.0, ge=0)
+    """How long a worker of type `arrears` that is to stop lets what it has in hand go on; less than what follows
+    its SIGTERM (Kubernetes: 30 s)."""
+    worker_cancel_seconds: float = Field(default=10.0, ge=0)
+    """How long a run that a person cancels may go on, once a worker of type `arrears` has heard of it."""
+    worker_most_runs: int | None = Field(default=20_000, gt=0)
+    worker_most_mib: float | None = Field(default=None, gt=0)
+    worker_most_given_up: int = Field(default=3, gt=0)
+    """What a worker's process may have run, take of memory and have given up before it begins anew."""
     most_effects_per_run: int | None = Field(default=None, ge=0)
     most_effects_per_day: int | None = Field(default=None, ge=0)
 
