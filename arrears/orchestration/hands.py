@@ -23,7 +23,7 @@ from prefect.flows import Flow
 
 from arrears.orchestration.wake import WarmClient, WarmContext
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("prefect.workers.arrears")
 
 
 class GivenUp(BaseException):
@@ -57,7 +57,7 @@ class Hands:
         self._work, self._freed = work, freed
         self._due: SimpleQueue[Hold] = SimpleQueue()
         self._lock = threading.Lock()
-        self.held: dict[UUID, Hold] = {}
+        self._held: dict[UUID, Hold] = {}
         self.done = 0
         self.given_up = 0
         for _ in range(count):
@@ -66,25 +66,30 @@ class Hands:
     def take(self, hold: Hold) -> None:
         """Have a run worked on as soon as a thread is free."""
         with self._lock:
-            self.held[hold.run.id] = hold
+            self._held[hold.run.id] = hold
         self._due.put(hold)
+
+    def held(self) -> frozenset[UUID]:
+        """The runs taken and not ended, whether a thread has begun them or not."""
+        with self._lock:
+            return frozenset(self._held)
 
     def in_hand(self) -> list[Hold]:
         """What is being worked on."""
         with self._lock:
-            return [hold for hold in self.held.values() if hold.began is not None]
+            return [hold for hold in self._held.values() if hold.began is not None]
 
     def drop_waiting(self) -> None:
         """Forget what no thread has begun; the runs are still Scheduled."""
         with self._lock:
-            for hold in [hold for hold in self.held.values() if hold.began is None]:
+            for hold in [hold for hold in self._held.values() if hold.began is None]:
                 hold.given_up = True
-                del self.held[hold.run.id]
+                del self._held[hold.run.id]
 
     def give_up(self, hold: Hold) -> bool:
         """Let go of a run that will not end, and of its thread; False if it has ended meanwhile."""
         with self._lock:
-            if self.held.pop(hold.run.id, None) is not hold:
+            if self._held.pop(hold.run.id, None) is not hold:
                 return False
             hold.given_up = True
             self.given_up += 1
@@ -133,7 +138,7 @@ class Hands:
                 return True
             if hold.given_up:
                 return False
-            del self.held[hold.run.id]
+            del self._held[hold.run.id]
             self.done += 1
         self._freed()
         return True

@@ -1,4 +1,4 @@
-"""How much memory this process has, and how it begins anew."""
+"""When a worker's process has had its time, and how it begins anew."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
+
+from arrears.settings import Settings
 
 _STATM = Path("/proc/self/statm")
 _PAGES_TO_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
@@ -20,6 +22,18 @@ def memory_mib() -> float | None:
         return int(_STATM.read_text().split()[1]) * _PAGES_TO_MIB
     except OSError:
         return None
+
+
+def worn_out(settings: Settings, *, ended: int, given_up: int, mib: float | None) -> str | None:
+    """Why a process that has ended and given up so many runs, and has so much memory, should begin anew; or None."""
+    if settings.worker_most_runs and ended >= settings.worker_most_runs:
+        return f"after {ended} runs"
+    # Not before it has done anything: a limit below what a fresh process has would let it do nothing else.
+    if settings.worker_most_mib and mib and mib > settings.worker_most_mib and ended:
+        return f"at {mib:.0f} MiB"
+    if given_up >= settings.worker_most_given_up:
+        return f"having given up {given_up} runs"
+    return None
 
 
 async def start_afresh() -> None:

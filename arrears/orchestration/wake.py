@@ -30,7 +30,7 @@ from prefect.utilities.engine import propose_state_sync
 
 from arrears.clock import SystemClock
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("prefect.workers.arrears")
 
 # A claimed run that turns out to be due later than this was put off by somebody else meanwhile.
 _SECONDS_EARLY = 5.0
@@ -49,14 +49,14 @@ class WarmClient(SyncPrefectClient):
             PREFECT_API_URL.value() or "", auth_string=PREFECT_API_AUTH_STRING.value(), api_key=PREFECT_API_KEY.value()
         )
         self._run: FlowRun | None = None
-        self._name = ""
-        self._told: tuple[str | None, FlowRunPolicy] | None = None
+        self._named: tuple[UUID, str] | None = None
+        self._told: tuple[UUID, str | None, FlowRunPolicy] | None = None
         self._storage: tuple[float, Any] | None = None
 
     def claimed(self, run: FlowRun) -> None:
         """From here on `run` is what this thread works on, as the server has just described it."""
-        self._run, self._name = run, run.name
-        self._told = run.flow_version, run.empirical_policy.model_copy()
+        self._run, self._named = run, (run.id, run.name)
+        self._told = run.id, run.flow_version, run.empirical_policy.model_copy()
 
     def read_flow_run(self, flow_run_id: UUID) -> FlowRun:
         """The engine's first look at its own run is answered from what it has just been told; any other is asked."""
@@ -67,13 +67,14 @@ class WarmClient(SyncPrefectClient):
 
     def update_flow_run(self, flow_run_id: UUID, *args: Any, **fields: Any) -> httpx.Response:
         """As Prefect's, but for the version and policy that the run already has."""
-        if set(fields) == {"flow_version", "empirical_policy"} and self._told == tuple(fields.values()):
+        same = (flow_run_id, fields.get("flow_version"), fields.get("empirical_policy"))
+        if fields.keys() == {"flow_version", "empirical_policy"} and same == self._told:
             return _SAID_ALREADY
         return super().update_flow_run(flow_run_id, *args, **fields)
 
     def set_flow_run_name(self, flow_run_id: UUID, name: str) -> httpx.Response:
         """As Prefect's, but for the name that the run already has."""
-        if name == self._name:
+        if (flow_run_id, name) == self._named:
             return _SAID_ALREADY
         return super().set_flow_run_name(flow_run_id, name)
 

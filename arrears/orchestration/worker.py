@@ -19,6 +19,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import count
+from threading import current_thread, main_thread
 from typing import Any
 from uuid import UUID
 
@@ -32,7 +33,7 @@ from prefect.workers.base import BaseVariables, BaseWorker, BaseWorkerResult
 from arrears.clock import SystemClock
 from arrears.orchestration.deployed import CannotRunHere, Deployments, WarmConfiguration
 from arrears.orchestration.hands import Hands, Hold
-from arrears.orchestration.recycling import memory_mib, start_afresh
+from arrears.orchestration.recycling import memory_mib, start_afresh, worn_out
 from arrears.orchestration.wake import wake
 from arrears.orchestration.watching import give_up, give_up_late, hear_of_cancelling
 from arrears.settings import read_settings
@@ -88,9 +89,10 @@ class WarmWorker(BaseWorker[WarmConfiguration, BaseVariables, BaseWorkerResult])
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
         """Poll; while more is due than was taken, again as soon as a thread is free."""
         taken: list[FlowRun] = []
-        more = self._has_successfully_synced
         self._last_polled_time = SystemClock().wall()
+        more = self._has_successfully_synced
         while more and self._ending is None:
+            self._last_polled_time = SystemClock().wall()
             try:
                 found, more = await self._poll()
             except (httpx.TransportError, httpx.HTTPStatusError) as error:
@@ -99,7 +101,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, BaseVariables, BaseWorkerResult])
                 break
             taken += found
             more = more and await self._room()
-        while self._once and (self._soon or self._hands.held):
+        while self._once and (self._soon or self._hands.held()):
             await self._room()
         return taken
 
@@ -123,9 +125,9 @@ class WarmWorker(BaseWorker[WarmConfiguration, BaseVariables, BaseWorkerResult])
 
     async def _poll(self) -> tuple[list[FlowRun], bool]:
         """The runs newly taken, and whether there may be more."""
-        held = self._hands.held.keys() | self._soon.keys()
+        held = self._hands.held()
         asked = min(_AHEAD * self._threads, _PAGE)
-        if len(held) > asked - self._threads:
+        if len(held) + len(self._soon) > asked - self._threads:
             return [], True
         # Prefect's own method takes no limit: it would have 200 runs described for each few that are taken.
         response = await self.client.request(
@@ -152,9 +154,14 @@ class WarmWorker(BaseWorker[WarmConfiguration, BaseVariables, BaseWorkerResult])
         except CannotRunHere as error:
             await self._propose_crashed_state(run, str(error))
             return
+        if run.id in self._hands.held():
+            return
         hold = Hold(run, work.flow, work.seconds)
         due = run.next_scheduled_start_time
         wait = due.timestamp() - SystemClock().wall().timestamp() if due else 0.0
+        if timer := self._soon.pop(run.id, None):
+            # Polled again before it was due: it may have been woken meanwhile.
+            timer.cancel()
         if wait <= 0:
             self._hands.take(hold)
         else:
@@ -184,31 +191,24 @@ class WarmWorker(BaseWorker[WarmConfiguration, BaseVariables, BaseWorkerResult])
                 self._working.cancel()
                 return
 
-    def _counts(self) -> str:
-        memory = memory_mib()
-        return (
-            f"{self._hands.done} runs ended, {len(self._hands.in_hand())} in hand, {self._hands.given_up} given up"
-            + (f", {memory:.0f} MiB" if memory else "")
-        )
-
     def _worn_out(self) -> str | None:
-        """Why this process has had its time, if it has."""
-        settings, memory = self._settings, memory_mib()
-        if settings.worker_most_runs and self._hands.done >= settings.worker_most_runs:
-            return f"after {self._hands.done} runs"
-        if settings.worker_most_mib and memory and memory > settings.worker_most_mib:
-            return f"at {memory:.0f} MiB"
-        if self._hands.given_up >= settings.worker_most_given_up:
-            return f"having given up {self._hands.given_up} runs"
-        return None
+        hands = self._hands
+        return worn_out(self._settings, ended=hands.done, given_up=hands.given_up, mib=memory_mib())
+
+    def _counts(self) -> str:
+        hands, mib = self._hands, memory_mib()
+        counts = f"{hands.done} runs ended, {len(hands.in_hand())} in hand, {hands.given_up} given up"
+        return f"{counts}, {mib:.0f} MiB" if mib else counts
 
 
 @contextmanager
 def _signals(tell: Callable[[str], None]) -> Generator[None]:
     """Call `tell` for SIGTERM and SIGINT, in place of Prefect's handlers, which drop what is in hand."""
     loop = asyncio.get_running_loop()
-    for sign in (signal.SIGTERM, signal.SIGINT):
+    # Python lets the main thread alone hear signals; a worker that is started in another is not told by them.
+    signs = (signal.SIGTERM, signal.SIGINT) if current_thread() is main_thread() else ()
+    for sign in signs:
         loop.add_signal_handler(sign, tell, sign.name)
     yield
-    for sign in (signal.SIGTERM, signal.SIGINT):
+    for sign in signs:
         loop.remove_signal_handler(sign)
