@@ -18,6 +18,8 @@ from prefect.workers.base import BaseJobConfiguration
 from pydantic import Field, ValidationError
 
 _SECONDS_TO_BELIEVE = 60.0
+# What `prefect deploy` writes where prefect.yaml names no pull steps; flows are found by their modules all the same.
+_NO_FETCHING = "prefect.deployments.steps.set_working_directory"
 
 
 class WarmConfiguration(BaseJobConfiguration):
@@ -75,7 +77,8 @@ async def _read(client: PrefectClient, pool: WorkPool, deployment_id: UUID) -> W
 
 
 async def _load(deployment: DeploymentResponse) -> Flow[..., Any]:
-    if deployment.pull_steps or not deployment.entrypoint:
+    fetching = [name for step in deployment.pull_steps or [] for name in step if name != _NO_FETCHING]
+    if fetching or not deployment.entrypoint:
         raise CannotRunHere("the deployment fetches its code; a worker of type arrears runs what is installed")
     load = partial(load_flow_from_entrypoint, deployment.entrypoint, use_placeholder_flow=False)
     try:

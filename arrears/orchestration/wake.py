@@ -1,6 +1,6 @@
 """One wake of a flow run inside the worker's own process, at the cost of three API calls.
 
-A wake in a process of its own makes about two dozen calls. Three of them say what people see: Pending, which
+A wake in a process of its own makes 34 calls. Three of them say what people see: Pending, which
 claims the run before another worker does; Running; and the state it comes to, such as Waiting. The rest ask or
 tell what both sides know, or watch from threads of their own over connections of their own for what may happen
 in hours; a wake is over in less than a second. They are left out here, in two places: a client that does not

@@ -18,6 +18,8 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun
 from prefect.flows import load_flow_from_entrypoint
 from prefect.states import Cancelling, Scheduled
+from prefect.workers.base import BaseWorker
+from prefect.workers.process import ProcessWorker
 
 from arrears.clock import SystemClock
 from arrears.orchestration.waiting import waiting_state
@@ -42,9 +44,9 @@ class Pool:
     name: str = field(default_factory=lambda: f"warm-{uuid4().hex[:8]}")
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def create(self) -> None:
-        template = WarmWorker.get_default_base_job_template()
-        self.client.create_work_pool(WorkPoolCreate(name=self.name, type="arrears", base_job_template=template))
+    def create(self, kind: type[BaseWorker[Any, Any, Any]]) -> None:
+        template = kind.get_default_base_job_template()
+        self.client.create_work_pool(WorkPoolCreate(name=self.name, type=kind.type, base_job_template=template))
 
     def run(self, flow: str, *, wake_seconds: float | None = None, **parameters: Any) -> FlowRun:
         """A run of one of tests.support.wakes, due now."""
@@ -76,9 +78,11 @@ class Pool:
 
 
 @pytest.fixture
-def pool(prefect_server: PrefectServer, client: SyncPrefectClient, tmp_path: Path) -> Iterator[Pool]:
+def pool(
+    prefect_server: PrefectServer, client: SyncPrefectClient, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Pool]:
     made = Pool(prefect_server, client, tmp_path)
-    made.create()
+    made.create(getattr(request, "param", WarmWorker))
     yield made
     for process in made.workers:
         end(process)
@@ -125,6 +129,7 @@ def test_a_worker_survives_what_crashes_and_hangs_begins_anew_when_worn_out_and_
     assert process.poll() is None
 
 
+@pytest.mark.parametrize("pool", [ProcessWorker], indirect=True)
 def test_a_wake_costs_three_calls_and_is_shown_as_it_would_be_by_any_worker(pool: Pool, tmp_path: Path) -> None:
     seen, path = tmp_path / "seen", tmp_path / "wakes"
     seen.mkdir()
