@@ -13,7 +13,9 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -255,6 +257,8 @@ def world(accounts: int, sides: list[Side]) -> Iterator[World]:
 
 
 def main() -> None:
+    # So that a run that is cut short takes its server and databases with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     parser = argparse.ArgumentParser()
     parser.add_argument("--accounts", type=int, default=100)
     parser.add_argument("--few", type=int, default=8, help="accounts of the process worker")
