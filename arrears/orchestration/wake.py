@@ -145,7 +145,7 @@ def settle(client: SyncPrefectClient, run_id: UUID, error: BaseException | None 
         )
     else:
         why = f"ended with {type(error).__name__}" if error else f"ended as {state.name}"
-        client.set_flow_run_state(run_id, Crashed(message=f"{why}; the sweep revives it"))
+        client.set_flow_run_state(run_id, Crashed(message=f"{why}; the sweep revives a timeline"))
 
 
 def _claim(client: WarmClient, run: FlowRun) -> bool:

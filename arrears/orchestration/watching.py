@@ -46,7 +46,7 @@ async def give_up(client: PrefectClient, hands: Hands, hold: Hold, why: str) -> 
             if state is not None and state.is_cancelling():
                 await client.set_flow_run_state(hold.run.id, Cancelled(message=f"cancelled; {why}"), force=True)
             elif state is not None and not (state.is_final() or state.is_scheduled()):
-                await client.set_flow_run_state(hold.run.id, Crashed(message=f"{why}; the sweep revives it"))
+                await client.set_flow_run_state(hold.run.id, Crashed(message=f"{why}; the sweep revives a timeline"))
     except (httpx.HTTPError, PrefectException, TimeoutError) as error:
         # Its state stays Running, as after kill -9: the sweep finds it.
         logger.error("flow run %s: Prefect could not be told (%s)", hold.run.id, type(error).__name__)

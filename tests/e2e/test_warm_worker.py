@@ -163,7 +163,7 @@ def test_told_to_stop_a_worker_ends_what_it_has_in_hand_and_leaves_the_rest(pool
     assert process.wait(timeout=30) == 0
     [left] = pool.ended(hanging) or [None]
     assert left is not None
-    assert left.state.message == "the worker ended first; the sweep revives it"
+    assert left.state.message == "the worker ended first; the sweep revives a timeline"
 
 
 def test_a_run_cancelled_while_it_is_under_way_ends_in_order_or_is_given_up(pool: Pool, tmp_path: Path) -> None:
