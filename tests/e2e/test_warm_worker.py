@@ -157,8 +157,9 @@ def test_told_to_stop_a_worker_ends_what_it_has_in_hand_and_leaves_the_rest(pool
     assert sorted(now) == ["Completed", "Waiting"]
 
     process = pool.start_worker(limit=1, ARREARS_WORKER_DRAIN_SECONDS="1")
+    wait_for("the rest", lambda: pool.ended(first, second))
     hanging = pool.run("works", path=str(hung), seconds=600)
-    wait_for("the rest", lambda: pool.ended(first, second) and marks(hung))
+    wait_for("its beginning", lambda: marks(hung))
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=30) == 0
     [left] = pool.ended(hanging) or [None]
