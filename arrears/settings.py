@@ -84,6 +84,15 @@ class Settings(BaseSettings):
     """How many accounts a sweep decides and commits together."""
     effects_at_once: int = Field(default=8, gt=0)
     """How many letters and texts over the network a sweep makes at one time."""
+    worker_drain_seconds: float = Field(default=25.0, ge=0)
+    """How long a worker of type `arrears` that is to stop lets what it has in hand go on; less than what follows
+    its SIGTERM (Kubernetes: 30 s)."""
+    worker_cancel_seconds: float = Field(default=10.0, ge=0)
+    """How long a run that a person cancels may go on, once a worker of type `arrears` has heard of it."""
+    worker_most_runs: int | None = Field(default=20_000, gt=0)
+    worker_most_mib: float | None = Field(default=None, gt=0)
+    worker_most_given_up: int = Field(default=3, gt=0)
+    """What a worker's process may have run, take of memory and have given up before it begins anew."""
     most_effects_per_run: int | None = Field(default=None, ge=0)
     most_effects_per_day: int | None = Field(default=None, ge=0)
 
