@@ -29,6 +29,8 @@ class Settings(BaseSettings):
 
     database_url: str = "sqlite:///arrears.db"
     outbox: Path = Path("outbox")
+    documents: Path = Path("documents")
+    """Where the lender's own documents for court are kept, by their digests."""
     clock: str = "system"
     policies: Path = ROOT / "policies"
     templates: Path = ROOT / "templates"
@@ -44,6 +46,8 @@ class Settings(BaseSettings):
     """Record calls put through, where policies/floor.yaml says that one party's consent is enough."""
     twilio_senders: str = ""
     """Senders by the country of the number texted, such as `US=+15005550006,+15005550007 GB=MG… *=+1…`."""
+    partner_passwords: str = ""
+    """Passwords for partners' folders where no key is agreed, such as `northside=… southbank=…`."""
     texts_per_second: float | None = Field(default=None, gt=0)
     """How many texts a second each sender may send."""
 
@@ -61,6 +65,11 @@ class Settings(BaseSettings):
     creditor_address: str = "1 Harbor Plaza, Springfield, NY 10001"
     payment_url: str = "https://pay.example.com"
 
+    age_key: str = Field(default="", repr=False)
+    """Our identity of age, AGE-SECRET-KEY-1…, to which partners may encrypt their files."""
+    openpgp_key: str = Field(default="", repr=False)
+    """Our private OpenPGP key, armored and without a passphrase, for the same."""
+
     lease_seconds: float = Field(default=60.0, gt=0)
     """How long an intent belongs to the process that made it; longer than any effect can take."""
     doubt_seconds: float = Field(default=15.0, ge=0)
@@ -75,6 +84,15 @@ class Settings(BaseSettings):
     """How many accounts a sweep decides and commits together."""
     effects_at_once: int = Field(default=8, gt=0)
     """How many letters and texts over the network a sweep makes at one time."""
+    worker_drain_seconds: float = Field(default=25.0, ge=0)
+    """How long a worker of type `arrears` that is to stop lets what it has in hand go on; less than what follows
+    its SIGTERM (Kubernetes: 30 s)."""
+    worker_cancel_seconds: float = Field(default=10.0, ge=0)
+    """How long a run that a person cancels may go on, once a worker of type `arrears` has heard of it."""
+    worker_most_runs: int | None = Field(default=20_000, gt=0)
+    worker_most_mib: float | None = Field(default=None, gt=0)
+    worker_most_given_up: int = Field(default=3, gt=0)
+    """What a worker's process may have run, take of memory and have given up before it begins anew."""
     most_effects_per_run: int | None = Field(default=None, ge=0)
     most_effects_per_day: int | None = Field(default=None, ge=0)
 
@@ -88,9 +106,16 @@ class Settings(BaseSettings):
         """The pools of `twilio_senders`, by country or `*`."""
         return _pools(self.twilio_senders)
 
+    @property
+    def passwords(self) -> Mapping[str, str]:
+        """The passwords of `partner_passwords`, by partner."""
+        return dict(part.split("=", 1) for part in self.partner_passwords.split())
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
         _ = self.senders
+        if any("=" not in part for part in self.partner_passwords.split()):
+            raise ValueError("ARREARS_PARTNER_PASSWORDS: expected NAME=PASSWORD, with spaces between")
         if self.secret and len(self.secret) < _SHORTEST_SECRET:
             raise ValueError(f"ARREARS_SECRET is shorter than {_SHORTEST_SECRET} characters")
         if self.public_base_url and not _BASE_URL.fullmatch(self.public_base_url):

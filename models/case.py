@@ -16,7 +16,8 @@ class Case(Row, table=True):
 
     `next_due_at` counts in ledger time and is None when only an event or a person can move the case;
     `recall_at`: when an agency that has the account is to be asked for it, whatever else is next;
-    `retry_at` counts in wall time and keeps everybody off until then.
+    `retry_at` counts in wall time and keeps everybody off until then. `limitation_ends`: the first day on which the
+    claim is time-barred, as it was last reckoned; `limit_told`: the one that a person has been told is near.
     """
 
     __tablename__ = "cases"  # pyright: ignore[reportAssignmentType]
@@ -63,6 +64,8 @@ class Case(Row, table=True):
     outcome: str = ""
     opened_at: datetime = instant()
     closed_at: datetime | None = instant(default=None)
+    limitation_ends: date | None = Field(default=None, index=True)
+    limit_told: date | None = None
 
     @property
     def timeline(self) -> str | None:

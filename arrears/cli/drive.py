@@ -137,6 +137,8 @@ def _say(swept: Swept, at: str, *, json: bool) -> None:
         "closed": swept.closed,
         "failed": swept.failed,
         "unwritten": list(swept.unwritten),
+        "handed_over": swept.handed.sent,
+        "not_handed_over": swept.handed.problems,
         "texts_asked_about": swept.asked.asked,
         "braked": swept.braked,
         "as_of": at,
@@ -152,9 +154,11 @@ def _say(swept: Swept, at: str, *, json: bool) -> None:
         note(f"texts without an end were not asked about: {swept.asked.silent}; the next sweep asks again")
     for line in swept.unwritten:
         note(f"{line}; the accounts are placed, the next sweep writes it")
+    for line in swept.handed.problems:
+        note(line)
     if swept.failed:
         note(f"{len(swept.failed)} accounts failed and will be tried again: {', '.join(swept.failed[:10])}")
-    if swept.failed or swept.unwritten:
+    if swept.failed or swept.unwritten or swept.handed.problems:
         raise typer.Exit(1)
 
 

@@ -95,7 +95,7 @@ def look_up(services: Services, intent: Intent, channel: ChannelName) -> Finding
 
 
 # Life events after which a case may stand still though something is due.
-_MAY_PAUSE = ("promise", "plan", "charge")
+_MAY_PAUSE = ("promise", "plan", "charge", "returned_mail")
 # What can withdraw an intent, in one small query: it is asked before every effect.
 _STANDING = (
     select_columns(
@@ -182,6 +182,8 @@ def _withdrawn(
         held = standstill(services, file, now=now)
         if held is not None:
             return TryAgain(f"held before it went out: {held.reason}", after=timedelta(0))
+        if channel is ChannelName.LETTER and file.mail_returned:
+            return TryAgain("mail came back from this address before it went out", after=timedelta(0))
         proposal = Proposal(contact_channel(channel), file.actor, purpose)
         if blocking_holds(proposal, services.rulebook, file.facts(), now=now):
             return TryAgain("the holder closed this channel before it went out", after=timedelta(0))
@@ -343,6 +345,7 @@ def _keep(session: Session, intent: Intent, step: models.Step) -> None:
                     path=payload["path"],
                     sha256=payload["sha256"],
                     approved_by=payload["approved_by"],
+                    firm=payload["pack"]["facts"]["firm"],
                     at=intent.at,
                 )
             )

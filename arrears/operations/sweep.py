@@ -21,11 +21,14 @@ from arrears.ledger.owner import is_gone
 from arrears.operations.advance import Advanced
 from arrears.operations.batch import Batch, advance_many
 from arrears.operations.brakes import Budget
+from arrears.operations.hand_over import HandedOver, hand_over
+from arrears.operations.limits import tell_of_limits
 from arrears.operations.moves import Closed, Standstill
 from arrears.operations.place import write_agency_files
 from arrears.operations.services import Services
 from arrears.operations.texts import Asked, ask_what_became
 
+_LONG = timedelta(seconds=10)
 logger = logging.getLogger(__name__)
 
 # Where so many accounts came to rest is kept to be shown; of a million it would be a gigabyte.
@@ -59,7 +62,8 @@ class Swept:
     """What one sweep did: accounts looked at, effects made, who failed, what stopped it early.
 
     `due`: the accounts that it was about. `unwritten`: placement files that are owed and could not be written, a line
-    each. `asked`: texts whose end nobody had reported, which the provider was asked about.
+    each. `handed`: files that went to partners, and those that could not. `asked`: texts whose end nobody had
+    reported, which the provider was asked about.
     """
 
     looked_at: int = 0
@@ -68,6 +72,7 @@ class Swept:
     closed: int = 0
     failed: list[str] = field(default_factory=list[str])
     unwritten: tuple[str, ...] = ()
+    handed: HandedOver = field(default_factory=HandedOver)
     asked: Asked = field(default_factory=Asked)
     braked: str | None = None
     rested: dict[str, Advanced] = field(default_factory=dict[str, Advanced])
@@ -123,6 +128,7 @@ def sweep(
                 progress(result, len(result.due))
             if result.braked:
                 break
+    tell_of_limits(services)
     _write_files(services, result)
     return result
 
@@ -141,9 +147,13 @@ def _batches(accounts: list[str], size: int, share: Share) -> Iterator[list[str]
 
 def _write_files(services: Services, result: Swept) -> None:
     """What was placed leaves when everything due has been looked at: one file for all of a day's."""
-    result.unwritten = write_agency_files(services.ledger, services.placements, services.clock)
+    result.unwritten = write_agency_files(services.ledger, services.placements, services.clock, services.partners)
     for line in result.unwritten:
         logger.error("%s; the next sweep tries again", line)
+    if services.live:
+        result.handed = hand_over(services)
+        for line in result.handed.problems:
+            logger.error("%s", line)
 
 
 def due_accounts(services: Services, *, limit: int) -> list[str]:
@@ -245,6 +255,7 @@ def catch_up(
                     heapq.heappush(queue, (again, account_id))
             if progress is not None:
                 progress(clock.moment, result)
+    tell_of_limits(virtual.at(VirtualClock(clock.moment if result.braked else until)))
     _write_files(virtual, result)
     with services.ledger.write() as session:
         stands_at = clock.moment if result.braked else until
@@ -303,6 +314,8 @@ def _next_due(services: Services, account_id: str, result: Swept, now: datetime)
     if not isinstance(rest, Standstill):
         return None
     if rest.wall_until is not None:
+        if rest.wall_until - services.clock.wall() > _LONG:
+            logger.warning("account waits in real time until %s: %s", iso(rest.wall_until), rest.reason)
         services.clock.pause(rest.wall_until)
         return now
     return rest.until

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
@@ -10,9 +11,9 @@ from uuid import UUID
 from prefect.exceptions import ObjectNotFound
 
 import models
-from arrears.engine.vocabulary import CaseStatus
+from arrears.engine.vocabulary import CaseStatus, StepStatus
 from arrears.ledger.cases import read_case_file
-from arrears.operations.advance import advance, record_failure
+from arrears.operations.advance import advance, perform_rung, record_failure
 from arrears.operations.brakes import Budget
 from arrears.operations.moves import Closed, Standstill
 from arrears.operations.place import write_agency_files
@@ -50,7 +51,7 @@ def climb(services: Services, account_id: str, *, who: str, through: Callable[[s
     while True:
         try:
             rest = advance(services, account_id, who=who, budget=budget, through=through).rest
-            for line in write_agency_files(services.ledger, services.placements, services.clock):
+            for line in write_agency_files(services.ledger, services.placements, services.clock, services.partners):
                 logger.error("%s; the next sweep tries again", line)
         except Exception as error:
             rest = record_failure(services, account_id, error, who=who)
@@ -60,6 +61,21 @@ def climb(services: Services, account_id: str, *, who: str, through: Callable[[s
         if wakes is None or wakes - services.clock.wall() > nap:
             return rest
         services.clock.pause(wakes)
+
+
+def make_rung(services: Services, account_id: str, rung: str, *, who: str) -> str:
+    """Make one rung; says what became of it. What fails unforeseen is kept with its case, which then backs off.
+
+    Let through to Prefect, the error would be kept there with its text, which may hold personal data; and the rung,
+    being still the next one, would be begun again at once and for ever.
+    """
+    try:
+        return perform_rung(services, account_id, rung, who=who)
+    except Exception as error:
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        logger.error("account %s, %s: %s in %s:%s", account_id, rung, type(error).__name__, at.filename, at.lineno)
+        record_failure(services, account_id, error, who=who)
+        return StepStatus.FAILED
 
 
 def is_halted(services: Services, account_id: str) -> str | None:

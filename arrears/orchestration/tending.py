@@ -32,6 +32,8 @@ class Report:
     revived: Sequence[str]
     failed: Sequence[str]
     unwritten: Sequence[str]
+    handed: int
+    not_handed: Sequence[str]
     braked: str | None
     unreachable: str | None
 
@@ -45,7 +47,9 @@ class Report:
             f"{len(self.halted)} halted",
             f"{len(self.failed)} failed",
         ]
-        parts.extend(self.unwritten)
+        if self.handed:
+            parts.append(f"{self.handed} files handed over")
+        parts.extend((*self.unwritten, *self.not_handed))
         if self.braked:
             parts.append(f"braked: {self.braked}")
         if self.unreachable:
@@ -87,6 +91,8 @@ def tend(services: Services, *, limit: int, share: Share, logger: Logger) -> Rep
         revived=revived,
         failed=swept.failed,
         unwritten=swept.unwritten,
+        handed=len(swept.handed.sent),
+        not_handed=swept.handed.problems,
         braked=swept.braked,
         unreachable=unreachable,
     )

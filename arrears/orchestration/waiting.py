@@ -21,6 +21,7 @@ What to know before copying it:
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from typing import NoReturn
 
@@ -32,6 +33,8 @@ from prefect.exceptions import Abort, Pause
 from prefect.states import Scheduled
 
 NAME = "Waiting"
+# Set in a process that a worker started for one run; its id is on the run by then, or will be in a moment.
+_OF_ONE_RUN = "PREFECT__FLOW_RUN_ID"
 
 
 class NotDeployed(RuntimeError):
@@ -54,7 +57,8 @@ def wait_until(until: datetime, message: str) -> NoReturn:
         raise NotDeployed("only a run of a deployment can wait; nothing would wake this one")
     run_id = context.flow_run.id
     with get_client(sync_client=True) as client:
-        client._client.patch(f"/flow_runs/{run_id}", json={"infrastructure_pid": None})  # pyright: ignore[reportPrivateUsage]
+        if context.flow_run.infrastructure_pid or _OF_ONE_RUN in os.environ:
+            client._client.patch(f"/flow_runs/{run_id}", json={"infrastructure_pid": None})  # pyright: ignore[reportPrivateUsage]
         answer = client.set_flow_run_state(run_id, waiting_state(until, message))
     if answer.status is not SetStateStatus.ACCEPT or answer.state is None:
         raise Abort(f"the run may not wait: it is {answer.state.name if answer.state else 'gone'}")

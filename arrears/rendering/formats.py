@@ -15,6 +15,7 @@ from babel.dates import format_date
 from babel.numbers import format_currency
 
 from arrears.engine.money import Money
+from arrears.rendering import terms
 
 DEFAULT_LOCALE: Final = "en-US"
 
@@ -60,6 +61,11 @@ def instant(value: str) -> str:
     if moment.tzinfo is None:
         raise ValueError(f"instant {value!r} has no zone; expected ISO 8601 UTC such as 2026-12-23T14:05:00Z")
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def term(value: str, locale: str) -> str:
+    """One of the ledger's own words, such as `payment`, in the locale's language."""
+    return terms.term(value, language_of(locale))
 
 
 def qr(value: str) -> str:

@@ -52,8 +52,8 @@ class House:
             self.opened = open_services(Settings(**given), live=False)  # pyright: ignore[reportArgumentType]
         return self.opened
 
-    def start_worker(self, **environment: str) -> subprocess.Popen[bytes]:
-        started = worker(self.server, self.folder / "worker.log", **self.environment | environment)
+    def start_worker(self, type: str = "arrears", **environment: str) -> subprocess.Popen[bytes]:
+        started = worker(self.server, self.folder / "worker.log", type=type, **self.environment | environment)
         self.workers.append(started)
         return started
 

@@ -106,11 +106,20 @@ def _new_database() -> bytes:
         return (Path(home) / "prefect.db").read_bytes()
 
 
-def worker(server: PrefectServer, log: Path, **environment: str) -> subprocess.Popen[bytes]:
+def worker(
+    server: PrefectServer,
+    log: Path,
+    *options: str,
+    pool: str = "arrears",
+    type: str = "arrears",
+    limit: int = 4,
+    **environment: str,
+) -> subprocess.Popen[bytes]:
     """A worker in a process group of its own."""
+    command = ["prefect", "worker", "start", "--pool", pool, "--type", type, "--limit", str(limit), *options]
     with log.open("ab") as stream:
         return subprocess.Popen(
-            ["prefect", "worker", "start", "--pool", "arrears", "--type", "arrears", "--limit", "4"],
+            command,
             stdout=stream,
             stderr=stream,
             env=server.environment | environment,
