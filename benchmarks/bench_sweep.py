@@ -88,7 +88,9 @@ def main() -> None:
                     lambda url, folder: dbos_side.measured(url, system, folder, accounts=accounts // 5, **how),
                     rate,
                 )
-        if "celery" in only:
+        if "celery" in only and not celery_side.reached(broker):
+            print(f"Celery: not measured, no Redis answers at {broker}")
+        elif "celery" in only:
             side(
                 "celery",
                 lambda url, folder: celery_side.measured(url, broker, folder, accounts=accounts // 2, **how),

@@ -27,6 +27,8 @@ def databases(folder: Path) -> Iterator[tuple[str, str]]:
 @contextmanager
 def postgres(driver: str = "postgresql+psycopg") -> Generator[str]:
     """An empty database on the server that ARREARS_TEST_POSTGRES_URL names."""
+    if not os.environ.get(_SERVER):
+        raise SystemExit(f"{_SERVER} must name a PostgreSQL server, such as postgresql://postgres@127.0.0.1/postgres")
     with _made(make_url(os.environ[_SERVER])) as url:
         yield url.set(drivername=driver).render_as_string(hide_password=False)
 

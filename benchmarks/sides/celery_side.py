@@ -29,6 +29,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
+def reached(broker: str) -> bool:
+    """Whether a Redis answers there."""
+    try:
+        return bool(redis.Redis.from_url(broker).ping())
+    except redis.ConnectionError:
+        return False
+
+
 def measured(url: str, broker: str, folder: Path, *, accounts: int, processes: int, threads: int) -> Measured:
     """Every account's five tasks; from the first intent to the last outcome, the start of the workers not counted."""
     ledger.lay(url, accounts)
