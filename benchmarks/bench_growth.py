@@ -36,11 +36,11 @@ def tick(services: Services, **more: int) -> tuple[float, int]:
     return time.perf_counter() - started, swept.effects
 
 
-def idle_tick(services: Services) -> float:
-    """Median seconds of a sweep that finds nothing due."""
-    found = [tick(services.at(VirtualClock(IDLE_AT))) for _ in range(_TICKS)]
+def idle_ticks(services: Services, number: int) -> list[float]:
+    """Seconds of so many sweeps that find nothing due."""
+    found = [tick(services.at(VirtualClock(IDLE_AT))) for _ in range(number)]
     assert not any(effects for _, effects in found)
-    return median(seconds for seconds, _ in found)
+    return [seconds for seconds, _ in found]
 
 
 def main() -> None:
@@ -66,7 +66,7 @@ def main() -> None:
             started = time.perf_counter()
             fill(url, filled, size)
             spent, filled = time.perf_counter() - started, size
-            idle = idle_tick(services)
+            idle = median(idle_ticks(services, _TICKS))
             same_s, same_steps = tick(due, limit=same)
             due_s, due_steps = tick(due, limit=wanted.most)
             each = sum(bytes_of(url).values()) / size

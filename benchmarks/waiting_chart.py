@@ -35,7 +35,7 @@ def draw(points: Sequence[Point]) -> str:
         ("#b4551d", "query for what is due", [p.query_ms for p in points]),
     ]
     ms_panel = _panel(_WIDE + _GAP, "milliseconds, nothing due", points, curves)
-    wide, high = 2 * _WIDE + _GAP + _LEFT + 30, _HIGH + _TOP + 45
+    wide, high = 2 * _WIDE + _GAP + _LEFT + 30, _HIGH + _TOP + 75
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" height="{high}" '
         f'font-family="sans-serif" font-size="11" role="img">\n'
@@ -63,7 +63,7 @@ def _panel(at: int, title: str, points: Sequence[Point], curves: Sequence[tuple[
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True))
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in zip(xs, ys, strict=True)]
-        parts.append(f'<text x="{left + 8}" y="{_TOP - 6 + 14 * number}" fill="{colour}">{name}</text>')
+        parts.append(f'<text x="{left}" y="{bottom + 52 + 14 * number}" fill="{colour}">{name}</text>')
     return "\n".join(parts) + "\n"
 
 
