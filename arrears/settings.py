@@ -28,6 +28,20 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ARREARS_", extra="ignore", populate_by_name=True)
 
     database_url: str = "sqlite:///arrears.db"
+    database_pool_size: int = Field(default=8, gt=0)
+    """How many connections to PostgreSQL a process keeps."""
+    database_pool_overflow: int = Field(default=8, ge=0)
+    """How many more it opens under load."""
+    database_connect_seconds: float = Field(default=10.0, gt=0)
+    """How long to try for a connection to a server that is full or starting."""
+    database_statement_seconds: float = Field(default=120.0, ge=0)
+    """How long one statement may run; 0: without limit, here and in the next two."""
+    database_lock_seconds: float = Field(default=30.0, ge=0)
+    """How long a statement waits for another session's lock."""
+    database_idle_seconds: float = Field(default=300.0, ge=0)
+    """How long a transaction may stand still before the server ends it."""
+    database_application_name: str = "arrears"
+    """Who we are in pg_stat_activity."""
     outbox: Path = Path("outbox")
     clock: str = "system"
     policies: Path = ROOT / "policies"
