@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     """How long a transaction may stand still before the server ends it."""
     database_application_name: str = "arrears"
     """Who we are in pg_stat_activity."""
+    sqlite_most_accounts: int = Field(default=1_000_000, gt=0)
+    """How many accounts a ledger on SQLite takes before it refuses more."""
     outbox: Path = Path("outbox")
     clock: str = "system"
     policies: Path = ROOT / "policies"
@@ -67,6 +69,14 @@ class Settings(BaseSettings):
     """Signs the links in texts and callbacks; at least 32 characters."""
     api_token: str = ""
     """What machines must show to post payments and events."""
+    metrics_token: str = ""
+    """What Prometheus must show at `/metrics` of `arrears serve`."""
+    metrics_port: int | None = Field(default=None, gt=0, le=65535)
+    """A port of its own for metrics, without a token, for workers and for an inner network."""
+    metrics_host: str = "127.0.0.1"
+    """The address that this port listens on."""
+    log_format: Literal["text", "json"] = "text"
+    """`json`: one JSON object a line."""
     link_days: int = Field(default=30, gt=0)
     """How long a link in a text opens the holder's page."""
 

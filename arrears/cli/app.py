@@ -28,6 +28,7 @@ from arrears.operations.outbox import OutboxUnusable
 from arrears.operations.reconcile_texts import TextsRefused
 from arrears.operations.services import UnknownLadder
 from arrears.operations.steer import SteeringRefused
+from arrears.operations.strain import TooMuchForSqlite
 from arrears.operations.sweep import ClockStandsLater
 from arrears.operations.work import WorkRefused
 from arrears.policies.problems import PolicyError
@@ -54,6 +55,7 @@ _ANTICIPATED = (
     SteeringRefused,
     TemplateError,
     TextsRefused,
+    TooMuchForSqlite,
     UnknownAccount,
     UnknownLadder,
     WorkRefused,

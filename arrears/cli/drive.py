@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
+from time import monotonic
 from typing import Annotated, Any
 
 import typer
@@ -16,10 +17,12 @@ from arrears.operations import brakes
 from arrears.operations.brakes import Budget
 from arrears.operations.outbox import require_outbox
 from arrears.operations.preview import as_line, preview
+from arrears.operations.record_sweep import record_sweep
 from arrears.operations.rehearse import rehearse
 from arrears.operations.replay import all_accounts
 from arrears.operations.replay import replay as replay_account
 from arrears.operations.services import ledger_clock
+from arrears.operations.strain import strain
 from arrears.operations.sweep import Swept, catch_up
 from arrears.operations.sweep import sweep as sweep_due
 
@@ -70,6 +73,7 @@ def sweep(
             return
         require_outbox(services.settings)
         with progress() as bar:
+            started = monotonic()
             task = bar.add_task("sweeping", total=None, says="")
             swept = sweep_due(
                 services,
@@ -78,6 +82,15 @@ def sweep(
                 limit=limit,
                 progress=lambda done, total: bar.update(task, completed=done, total=total, says=f"{done:,}/{total:,}"),
             )
+        record_sweep(
+            services,
+            seconds=monotonic() - started,
+            looked_at=swept.looked_at,
+            failed=len(swept.failed),
+            by_channel=swept.by_channel,
+        )
+        if warning := strain(services):
+            note(warning)
         _say(swept, iso(services.clock.now()), json=json)
 
 

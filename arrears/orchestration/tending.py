@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 from arrears.operations.brakes import Budget
 from arrears.operations.moves import Closed, Standstill
 from arrears.operations.preview import as_line, preview
+from arrears.operations.record_sweep import record_sweep
 from arrears.operations.services import Services
+from arrears.operations.strain import strain
 from arrears.operations.sweep import due_accounts, sweep
 from arrears.orchestration.artifacts import table
 from arrears.orchestration.timelines import PrefectUnreachable, halt_cancelled, revive
@@ -62,7 +65,17 @@ def tend(services: Services, *, limit: int, logger: Logger) -> Report:
         unreachable = str(error)
     due = due_accounts(services, limit=limit)
     budget = Budget(services.settings.most_effects_per_run)
+    started = time.monotonic()
     swept = sweep(services, who="sweep", budget=budget, accounts=due)
+    record_sweep(
+        services,
+        seconds=time.monotonic() - started,
+        looked_at=swept.looked_at,
+        failed=len(swept.failed),
+        by_channel=swept.by_channel,
+    )
+    if warning := strain(services):
+        logger.warning("%s", warning)
     if unreachable is None:
         try:
             revived = revive(services, due)
