@@ -25,7 +25,9 @@ class SettingsError(ValueError):
 class Settings(BaseSettings):
     """Every `ARREARS_*` and `TWILIO_*` variable there is."""
 
-    model_config = SettingsConfigDict(env_prefix="ARREARS_", extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="ARREARS_", extra="ignore", populate_by_name=True, env_ignore_empty=True
+    )
 
     database_url: str = "sqlite:///arrears.db"
     database_pool_size: int = Field(default=8, gt=0)
@@ -84,6 +86,11 @@ class Settings(BaseSettings):
     creditor_phone: str = "+1 800 555 0100"
     creditor_address: str = "1 Harbor Plaza, Springfield, NY 10001"
     payment_url: str = "https://pay.example.com"
+
+    alert_failed_share: float = Field(default=0.05, ge=0, le=1)
+    """A sweep in which more than this share of its accounts failed is announced to Prefect's automations."""
+    alert_late_timelines: int = Field(default=1, gt=0)
+    """So are this many timelines that the sweep had to step in for."""
 
     lease_seconds: float = Field(default=60.0, gt=0)
     """How long an intent belongs to the process that made it; longer than any effect can take."""

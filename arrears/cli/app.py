@@ -10,7 +10,7 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from arrears.channels.tracking import ProviderSilent
-from arrears.cli import accounts, agency, calls, contacts, drive, ladders, money, people, rules, serve, texts
+from arrears.cli import accounts, agency, alerts, calls, contacts, drive, ladders, money, people, rules, serve, texts
 from arrears.cli.output import note
 from arrears.clock import ClockError
 from arrears.engine.money import MoneyError
@@ -36,6 +36,7 @@ from arrears.rendering.errors import TemplateError
 from arrears.settings import SettingsError
 
 _ANTICIPATED = (
+    alerts.AlertsNotDeployed,
     CallRefused,
     ClockError,
     ClockStandsLater,
@@ -76,6 +77,7 @@ app.add_typer(rules.rules, name="rules")
 app.add_typer(agency.agency, name="agency")
 app.add_typer(agency.legal, name="legal")
 app.add_typer(texts.app, name="texts")
+app.add_typer(alerts.app, name="alerts")
 
 
 class _Interrupted(BaseException):

@@ -15,6 +15,7 @@ from arrears.operations.record_sweep import record_sweep
 from arrears.operations.services import Services
 from arrears.operations.strain import strain
 from arrears.operations.sweep import due_accounts, sweep
+from arrears.orchestration.announcing import announce
 from arrears.orchestration.artifacts import table
 from arrears.orchestration.timelines import PrefectUnreachable, halt_cancelled, revive
 
@@ -67,7 +68,7 @@ def tend(services: Services, *, limit: int, logger: Logger) -> Report:
     budget = Budget(services.settings.most_effects_per_run)
     started = time.monotonic()
     swept = sweep(services, who="sweep", budget=budget, accounts=due)
-    record_sweep(
+    recorded = record_sweep(
         services,
         seconds=time.monotonic() - started,
         looked_at=swept.looked_at,
@@ -99,6 +100,7 @@ def tend(services: Services, *, limit: int, logger: Logger) -> Report:
     rows += [{"account": account_id, "effects": 0, "rests": "failed"} for account_id in swept.failed]
     rows += [{"account": account_id, "effects": 0, "rests": "halted: its run was cancelled"} for account_id in halted]
     table("sweep", rows, report.line())
+    announce(services, recorded, failed=swept.failed, revived=revived)
     logger.info("%s", report.line())
     return report
 

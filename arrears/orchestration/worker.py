@@ -10,6 +10,7 @@ that a new process spends importing. A flow runs in a thread, so it must be a sy
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,11 @@ from prefect.flow_engine import run_flow_sync
 from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.workers.base import BaseJobConfiguration, BaseVariables, BaseWorker, BaseWorkerResult
 
+from arrears.orchestration.watched import begin_watch
+
+# What a worker without --limit may come to.
+_UNLIMITED = 100
+
 
 class InProcessResult(BaseWorkerResult):
     """Whether the engine came to an orderly end; the flow run's own state says the rest."""
@@ -33,6 +39,18 @@ class InProcessWorker(BaseWorker[BaseJobConfiguration, BaseVariables, InProcessR
     type = "arrears"
     job_configuration = BaseJobConfiguration
     _description = "Runs arrears' flows inside the worker's own process."
+    _end_watch: Callable[[], None] | None = None
+
+    async def setup(self) -> None:
+        """Begin, and let who watches know."""
+        await super().setup()
+        self._end_watch = await anyio.to_thread.run_sync(begin_watch, self._limit or _UNLIMITED)
+
+    async def teardown(self, *exc_info: Any) -> None:
+        """End; the metrics' port is free again."""
+        if self._end_watch is not None:
+            await anyio.to_thread.run_sync(self._end_watch)
+        await super().teardown(*exc_info)
 
     async def run(
         self,
