@@ -8,13 +8,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
+from prefect.settings import Settings as PrefectSettings
 from prefect.settings import get_current_settings
+from prefect_redis.cleanup_queue import RedisWorkerCleanupQueueSettings
+from prefect_redis.client import RedisMessagingSettings
 
 from arrears.settings import ROOT, Settings
 
@@ -26,8 +30,11 @@ OURS = {
     str(field.validation_alias) if field.validation_alias else f"ARREARS_{name.upper()}"
     for name, field in Settings.model_fields.items()
 }
-REDIS = {"PREFECT_REDIS_MESSAGING_URL", "PREFECT_REDIS_WORKER_CHANNEL_CLEANUP_QUEUE_URL"}
-PREFECTS = {*get_current_settings().to_environment_variables(include_aliases=True), *REDIS}
+REDIS = {
+    f"{kind.model_config.get('env_prefix', '')}url".upper()
+    for kind in (RedisMessagingSettings, RedisWorkerCleanupQueueSettings)
+}
+PREFECTS = {*get_current_settings().to_environment_variables(include_aliases=True), *REDIS, "PREFECT_API_URL"}
 
 
 def documents() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -118,7 +125,7 @@ def test_the_compose_file_is_one_by_its_specification(tmp_path: Path) -> None:
     assert asked == offered
 
 
-def test_every_setting_that_is_set_is_one() -> None:
+def test_every_setting_that_is_set_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     names = {name for config in of_kind("ConfigMap").values() for name in config["data"]}
     for service in compose()["services"].values():
         names |= service.get("environment", {}).keys()
@@ -127,6 +134,10 @@ def test_every_setting_that_is_set_is_one() -> None:
     }
     assert unknown == set()
     server = of_kind("ConfigMap")["prefect"]["data"]
+    for name, value in (server | of_kind("ConfigMap")["arrears"]["data"]).items():
+        monkeypatch.setenv(name, value)
+    assert PrefectSettings().server.events.retention_period == timedelta(days=1)
+    assert Settings().metrics_port == 9464
     both = {name: value for name, value in server.items() if value.startswith("prefect_redis.")}
     assert both.items() <= compose()["x-prefect-server"].items()
     for module in both.values():
