@@ -143,8 +143,11 @@ def _write(
             number=file.number_for(rung.channel),
             actor=str(file.actor),
         )
-    step.status, step.at, step.intended_wall, step.proof = StepStatus.DONE, now, wall, proof
-    step.reason = "made after the backup that the ledger was restored from"
+    # What an agency or a law firm got is more than a step: the file that tells of it is for a person to read.
+    handed_over = rung.channel in (ChannelName.AGENCY, ChannelName.LEGAL)
+    step.status, step.needs_person = (StepStatus.UNKNOWN, True) if handed_over else (StepStatus.DONE, False)
+    step.at, step.intended_wall, step.proof = now, wall, proof
+    step.reason = f"made after the backup that the ledger was restored from: {proof}"
     if Stage(rung.stage).height > Stage(file.case.stage).height:
         file.case.stage = str(rung.stage)
     session.add(step)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
@@ -21,4 +23,4 @@ def test_a_deployed_sweep_is_scheduled_every_five_minutes(client: SyncPrefectCli
     runs = wait_for("a scheduled sweep", scheduled, seconds=75)
     times = sorted(run.expected_start_time for run in runs if run.expected_start_time)
     assert all(moment.minute % 5 == 0 for moment in times)
-    assert {(later - earlier).total_seconds() for earlier, later in zip(times, times[1:], strict=False)} <= {300.0}
+    assert {(later - earlier).total_seconds() for earlier, later in pairwise(times)} <= {300.0}
