@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     sqlite_most_accounts: int = Field(default=1_000_000, gt=0)
     """How many accounts a ledger on SQLite takes before it refuses more."""
     outbox: Path = Path("outbox")
+    documents: Path = Path("documents")
+    """Where the lender's own documents for court are kept, by their digests."""
     clock: str = "system"
     policies: Path = ROOT / "policies"
     templates: Path = ROOT / "templates"
@@ -62,6 +64,8 @@ class Settings(BaseSettings):
     """Record calls put through, where policies/floor.yaml says that one party's consent is enough."""
     twilio_senders: str = ""
     """Senders by the country of the number texted, such as `US=+15005550006,+15005550007 GB=MG… *=+1…`."""
+    partner_passwords: str = ""
+    """Passwords for partners' folders where no key is agreed, such as `northside=… southbank=…`."""
     texts_per_second: float | None = Field(default=None, gt=0)
     """How many texts a second each sender may send."""
 
@@ -91,6 +95,10 @@ class Settings(BaseSettings):
     """A sweep in which more than this share of its accounts failed is announced to Prefect's automations."""
     alert_late_timelines: int = Field(default=1, gt=0)
     """So are this many timelines that the sweep had to step in for."""
+    age_key: str = Field(default="", repr=False)
+    """Our identity of age, AGE-SECRET-KEY-1…, to which partners may encrypt their files."""
+    openpgp_key: str = Field(default="", repr=False)
+    """Our private OpenPGP key, armored and without a passphrase, for the same."""
 
     lease_seconds: float = Field(default=60.0, gt=0)
     """How long an intent belongs to the process that made it; longer than any effect can take."""
@@ -102,6 +110,10 @@ class Settings(BaseSettings):
     process's end; the worker type `arrears` needs none of it."""
     sweep_grace_seconds: float = Field(default=120.0, ge=0)
     """How late a timeline may be before the sweep does its work."""
+    sweep_batch: int = Field(default=200, gt=0)
+    """How many accounts a sweep decides and commits together."""
+    effects_at_once: int = Field(default=8, gt=0)
+    """How many letters and texts over the network a sweep makes at one time."""
     most_effects_per_run: int | None = Field(default=None, ge=0)
     most_effects_per_day: int | None = Field(default=None, ge=0)
 
@@ -115,9 +127,16 @@ class Settings(BaseSettings):
         """The pools of `twilio_senders`, by country or `*`."""
         return _pools(self.twilio_senders)
 
+    @property
+    def passwords(self) -> Mapping[str, str]:
+        """The passwords of `partner_passwords`, by partner."""
+        return dict(part.split("=", 1) for part in self.partner_passwords.split())
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
         _ = self.senders
+        if any("=" not in part for part in self.partner_passwords.split()):
+            raise ValueError("ARREARS_PARTNER_PASSWORDS: expected NAME=PASSWORD, with spaces between")
         if self.secret and len(self.secret) < _SHORTEST_SECRET:
             raise ValueError(f"ARREARS_SECRET is shorter than {_SHORTEST_SECRET} characters")
         if self.public_base_url and not _BASE_URL.fullmatch(self.public_base_url):

@@ -10,11 +10,10 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
 from arrears.engine.vocabulary import StepStatus
-from arrears.operations.advance import perform_rung
 from arrears.operations.moves import Closed
 from arrears.orchestration.at_work import services
-from arrears.orchestration.escalation import climb, drives, is_halted, tag_stage
-from arrears.orchestration.timelines import finish, rest_of
+from arrears.orchestration.escalation import climb, drives, is_halted, make_rung, retired, tag_stage
+from arrears.orchestration.timelines import RETIRED, finish, rest_of
 from arrears.orchestration.waiting import wait_until
 
 
@@ -22,7 +21,7 @@ from arrears.orchestration.waiting import wait_until
 @task(task_run_name="{rung}", cache_policy=NO_CACHE, retries=0, persist_result=False)
 def perform(account_id: str, rung: str) -> State:
     """Make one rung for one account."""
-    outcome = perform_rung(services(), account_id, rung, who="timeline")
+    outcome = make_rung(services(), account_id, rung, who="timeline")
     state = Failed if outcome == StepStatus.FAILED else Completed
     return state(message=f"{rung}: {outcome}")
 
@@ -36,6 +35,8 @@ def escalate(account_id: str) -> State:
     """
     house = services()
     run_id = UUID(flow_run.get_id())
+    if retired(house, account_id, run_id):
+        return Completed(message=RETIRED)
     elsewhere = drives(house, account_id, run_id)
     rest = climb(house, account_id, who="timeline", through=partial(perform, account_id, return_state=True))
     if elsewhere:

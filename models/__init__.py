@@ -2,6 +2,7 @@
 
 from models.account import Account
 from models.account_number import AccountNumber
+from models.agency_file import AgencyFile, AgencyReceipt
 from models.approval import Approval
 from models.call_claim import CallClaim
 from models.call_dial import CallDial
@@ -11,10 +12,13 @@ from models.consent import Consent
 from models.contact import Contact
 from models.delivery import Delivery
 from models.event import Event
+from models.handoff import Handoff
 from models.hold import Hold
+from models.legal_document import LegalDocument
 from models.letter import Letter
 from models.life_event import LifeEvent
-from models.placement import Placement, PlacementBatch
+from models.placement import Placement, PlacementBatch, PlacementNumber
+from models.print_batch import PrintBatch
 from models.recall import Recall, RecallBatch
 from models.referral import Referral
 from models.state import LedgerState
@@ -24,12 +28,14 @@ from models.webhook_request import WebhookRequest
 from models.work_item import WorkItem
 
 # Alembic's newest revision; a test keeps it true. Opening a current ledger needs no alembic.
-SCHEMA_VERSION = "0011"
+SCHEMA_VERSION = "0015"
 
 __all__ = [
     "SCHEMA_VERSION",
     "Account",
     "AccountNumber",
+    "AgencyFile",
+    "AgencyReceipt",
     "Approval",
     "CallClaim",
     "CallDial",
@@ -39,12 +45,16 @@ __all__ = [
     "Contact",
     "Delivery",
     "Event",
+    "Handoff",
     "Hold",
     "LedgerState",
+    "LegalDocument",
     "Letter",
     "LifeEvent",
     "Placement",
     "PlacementBatch",
+    "PlacementNumber",
+    "PrintBatch",
     "Recall",
     "RecallBatch",
     "Referral",

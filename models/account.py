@@ -17,7 +17,7 @@ class Account(SQLModel, table=True):
     `holder_id` is the person's: accounts that share it share the counters that law keeps for a person.
     `phones` are E.164; `zones` the IANA zones the holder may be in, the most likely first, `jurisdictions`
     the places whose law may bind (`US`, `US-NY`, `US-NY-NYC`). Amounts are
-    minor units of `currency`.
+    minor units of `currency`. `opening_address`, in one line: the first, once another has taken its place.
     """
 
     __tablename__ = "accounts"  # pyright: ignore[reportAssignmentType]
@@ -49,3 +49,4 @@ class Account(SQLModel, table=True):
     creditor: str
     segment: str = ""
     enrolled_at: datetime = instant()
+    opening_address: str = ""

@@ -16,7 +16,8 @@ class Case(SQLModel, table=True):
 
     `next_due_at` counts in ledger time and is None when only an event or a person can move the case;
     `recall_at`: when an agency that has the account is to be asked for it, whatever else is next;
-    `retry_at` counts in wall time and keeps everybody off until then.
+    `retry_at` counts in wall time and keeps everybody off until then. `limitation_ends`: the first day on which the
+    claim is time-barred, as it was last reckoned; `limit_told`: the one that a person has been told is near.
     """
 
     __tablename__ = "cases"  # pyright: ignore[reportAssignmentType]
@@ -51,3 +52,10 @@ class Case(SQLModel, table=True):
     outcome: str = ""
     opened_at: datetime = instant()
     closed_at: datetime | None = instant(default=None)
+    limitation_ends: date | None = Field(default=None, index=True)
+    limit_told: date | None = None
+
+    @property
+    def timeline(self) -> str | None:
+        """The id of the flow run that drives the case; None when the sweep does, whatever run drove it before."""
+        return self.flow_run_id if self.driver == "timeline" else None

@@ -8,7 +8,7 @@ from models.types import instant
 
 
 class Letter(SQLModel, table=True):
-    """`path` is relative to the outbox; `sha256` is the digest of the PDF."""
+    """`path` is relative to the outbox; `sha256` the digest of the PDF; `batch`: the one it is printed in."""
 
     __tablename__ = "letters"  # pyright: ignore[reportAssignmentType]
 
@@ -20,3 +20,4 @@ class Letter(SQLModel, table=True):
     path: str
     sha256: str
     at: datetime = instant()
+    batch: int | None = Field(default=None, foreign_key="print_batches.id", index=True)

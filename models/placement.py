@@ -31,6 +31,15 @@ class Placement(SQLModel, table=True):
     at: datetime = instant()
 
 
+class PlacementNumber(SQLModel, table=True):
+    """The number by which the field's layouts know a placement; given when it first stands in such a file."""
+
+    __tablename__ = "placement_numbers"  # pyright: ignore[reportAssignmentType]
+
+    number: int | None = Field(default=None, primary_key=True)
+    placement: str = Field(foreign_key="placements.reference", unique=True, max_length=16)
+
+
 class AgencyBatch(SQLModel):
     """A file for one agency and day; its row is the lock under which the file is written.
 

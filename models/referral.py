@@ -8,7 +8,10 @@ from models.types import instant
 
 
 class Referral(SQLModel, table=True):
-    """One referral pack; `path` is relative to the outbox."""
+    """One referral pack; `path` is relative to the outbox.
+
+    `firm`: the law firm it is for; empty for the lender's own lawyers. `approved_by`: everybody who approved it.
+    """
 
     __tablename__ = "referrals"  # pyright: ignore[reportAssignmentType]
 
@@ -18,4 +21,5 @@ class Referral(SQLModel, table=True):
     path: str
     sha256: str
     approved_by: str
+    firm: str = ""
     at: datetime = instant()

@@ -10,14 +10,15 @@ from models.types import instant
 class WorkItem(SQLModel, table=True):
     """What the holder said or asked for that no rule can answer. `key` names what it came from, once.
 
-    `note` may hold the holder's own words. Open until `done_at`; not before `due_at` where that is set.
+    What belongs to no account, such as a file, has none. `note` may hold the holder's own words. Open until `done_at`;
+    not before `due_at` where that is set.
     """
 
     __tablename__ = "work_items"  # pyright: ignore[reportAssignmentType]
 
     id: int | None = Field(default=None, primary_key=True)
     key: str = Field(unique=True, max_length=256)
-    account_id: str = Field(foreign_key="accounts.id", index=True)
+    account_id: str | None = Field(default=None, foreign_key="accounts.id", index=True)
     kind: str
     note: str = ""
     at: datetime = instant()

@@ -51,7 +51,9 @@ def new_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
     """Settings with everything in a folder of the test's own."""
-    return Settings(database_url=database_url, outbox=tmp_path / "outbox", doubt_seconds=0)
+    return Settings(
+        database_url=database_url, outbox=tmp_path / "outbox", documents=tmp_path / "documents", doubt_seconds=0
+    )
 
 
 @pytest.fixture

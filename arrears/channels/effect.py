@@ -6,10 +6,10 @@ says what is known afterwards. `look_up` is asked after a crash, and answers fro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,4 +112,13 @@ class Channel(Protocol):
 
     def look_up(self, intent: Intent) -> Finding:
         """Whether an earlier `perform` of this intent, cut short, had its effect."""
+        ...
+
+
+@runtime_checkable
+class Bulk(Protocol):
+    """A channel that makes many effects at little more than the price of one, such as rows or lines of one file."""
+
+    def perform_all(self, intents: Sequence[Intent]) -> list[Outcome]:
+        """As `perform` for each, outcomes in the order of the intents."""
         ...

@@ -7,12 +7,15 @@ import os
 import re
 import threading
 from collections import OrderedDict
-from hashlib import sha256
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Final
 
 from arrears.channels.effect import Absent, Finding, Found, LookUpFailed, Unprovable
 
+_BLOCK: Final = 1 << 20
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -56,6 +59,43 @@ def write_atomically(path: Path, content: bytes) -> None:
             part.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file as it stands: SHA-256 in hex, and bytes."""
+
+    sha256: str
+    size: int
+
+
+def write_lines(path: Path, lines: Iterable[bytes]) -> Written:
+    """`write_atomically` for what does not fit into memory; a file that has these bytes already is left alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    seen, size = sha256(), 0
+    try:
+        with part.open("wb", buffering=_BLOCK) as file:
+            for line in lines:
+                size += file.write(line)
+                seen.update(line)
+            file.flush()
+            os.fsync(file.fileno())
+        if digest_of(part) != seen.hexdigest():
+            raise OSError(f"{part.name} does not read back as it was written")
+        if not (path.exists() and digest_of(path) == seen.hexdigest()):
+            part.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+    return Written(seen.hexdigest(), size)
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 in hex of a file of any size. OSError."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def find_file(outbox: Path, relative: str, sha256_hex: str) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ from arrears.rendering.context import ContactContext
 from arrears.rendering.errors import RenderError, TemplateError
 from arrears.rendering.letters import page_count, render_pdf
 from arrears.rendering.stored import from_json, to_json
+
+logger = logging.getLogger(__name__)
+UNWRITTEN = "could not be written"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,9 @@ class LetterChannel:
         try:
             files.write_atomically(files.inside(self._outbox, payload.path), pdf)
         except OSError as error:
-            return TryAgain(f"{payload.path} could not be written: {error.strerror or error}")
+            why = f"{payload.path} {UNWRITTEN}: {error.strerror or error}"
+            logger.error("%s; it is tried again", why)
+            return TryAgain(why)
         return Done(f"sha256:{payload.sha256}", _detail(payload))
 
 

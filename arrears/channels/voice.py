@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from arrears.channels.effect import Absent, Done, Finding, Found, Intent, Outcome
@@ -10,7 +11,7 @@ from arrears.channels.effect import Absent, Done, Finding, Found, Intent, Outcom
 class CallQueue(Protocol):
     """Where call tasks are kept; `key` is unique, so adding twice is adding once."""
 
-    def add(self, intent: Intent) -> None: ...
+    def add(self, intents: Sequence[Intent]) -> None: ...
     def has(self, key: str) -> bool: ...
 
 
@@ -22,8 +23,12 @@ class VoiceChannel:
 
     def perform(self, intent: Intent) -> Outcome:
         """Queue the task; it proves itself by its key."""
-        self._queue.add(intent)
-        return Done(f"task:{intent.key}")
+        return self.perform_all([intent])[0]
+
+    def perform_all(self, intents: Sequence[Intent]) -> list[Outcome]:
+        """Queue the tasks in one transaction."""
+        self._queue.add(intents)
+        return [Done(f"task:{intent.key}") for intent in intents]
 
     def look_up(self, intent: Intent) -> Finding:
         """The queue is in the ledger: what is there happened, what is not did not."""

@@ -11,6 +11,7 @@ from arrears.cli.output import note, print_json, print_table, progress, say
 from arrears.cli.session import opened, when, who
 from arrears.operations.enroll import Enrolment
 from arrears.operations.enroll import enroll as enroll_portfolio
+from arrears.operations.limits import limitation_in_words
 from arrears.operations.services import instant
 from arrears.operations.show import show as show_account
 from arrears.operations.show import status as portfolio_status
@@ -91,6 +92,7 @@ def _document(result: Enrolment, started: int) -> dict[str, Any]:
         "enrolled": result.enrolled,
         "already": result.already,
         "renewed": result.renewed,
+        "moved": result.moved,
         "rejected": [{"line": r.line, "account_id": r.account_id, "reason": r.reason} for r in result.rejected],
         "rejected_file": str(result.rejected_path) if result.rejected_path else None,
         "due_at_once": dict(result.first),
@@ -100,7 +102,8 @@ def _document(result: Enrolment, started: int) -> dict[str, Any]:
 
 
 def _renewed(result: Enrolment) -> str:
-    return f"{result.renewed:,} behind again, " if result.renewed else ""
+    moved = f"{result.moved:,} with another address, " if result.moved else ""
+    return f"{result.renewed:,} behind again, {moved}" if result.renewed else moved
 
 
 def show(account: Annotated[str, typer.Argument(metavar="ACCOUNT")], json: Json = False) -> None:
@@ -138,6 +141,15 @@ def show(account: Annotated[str, typer.Argument(metavar="ACCOUNT")], json: Json 
             for step in document["steps"]
         ],
     )
+    for each in document["mail"]["returned"]:
+        say(f"mail {each['letter']} came back on {each['on']}: {each['reason'].replace('_', ' ')}")
+    if document["mail"]["address"] == "bad":
+        say("no letter goes to this address; `arrears address` takes another")
+    for given in document["approvals"]:
+        lapsed = f", lapsed: {given['lapsed']}" if given["lapsed"] else ""
+        say(f"{given['rung']} approved by {given['by']} on {_short(given['at'])}{lapsed}")
+    if document["status"] not in ("closed", "current"):
+        say(limitation_in_words(document["limitation"]))
     for milestone in document["milestones"]:
         when = "reached on" if milestone["reached"] else "on"
         say(f"{milestone['milestone'].replace('_', ' ')} {when} {milestone['on']} ({milestone['rule']})")

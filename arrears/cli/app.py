@@ -10,7 +10,24 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from arrears.channels.tracking import ProviderSilent
-from arrears.cli import accounts, agency, alerts, calls, contacts, drive, ladders, money, people, rules, serve, texts
+from arrears.cli import (
+    accounts,
+    agency,
+    alerts,
+    calls,
+    contacts,
+    drive,
+    ladders,
+    legal,
+    letters,
+    money,
+    people,
+    remittances,
+    rules,
+    serve,
+    templates,
+    texts,
+)
 from arrears.cli.output import note
 from arrears.clock import ClockError
 from arrears.engine.money import MoneyError
@@ -20,10 +37,14 @@ from arrears.ledger.database import LedgerError
 from arrears.operations.calls import CallRefused
 from arrears.operations.check_contact import FactsError
 from arrears.operations.consent import ContactRefused
+from arrears.operations.documents import DocumentRefused
+from arrears.operations.drivers import DriverRefused
 from arrears.operations.evidence import EvidenceUnusable
 from arrears.operations.explain import NothingToExplain
+from arrears.operations.hand_over import CannotSettle
 from arrears.operations.hold import HoldRefused
 from arrears.operations.inbox import EventRefused
+from arrears.operations.letter_batches import BatchRefused
 from arrears.operations.outbox import OutboxUnusable
 from arrears.operations.reconcile_texts import TextsRefused
 from arrears.operations.services import UnknownLadder
@@ -37,10 +58,14 @@ from arrears.settings import SettingsError
 
 _ANTICIPATED = (
     alerts.AlertsNotDeployed,
+    BatchRefused,
     CallRefused,
     ClockError,
     ClockStandsLater,
     ContactRefused,
+    DocumentRefused,
+    CannotSettle,
+    DriverRefused,
     EventRefused,
     EvidenceUnusable,
     FactsError,
@@ -74,10 +99,15 @@ for group in (accounts, drive, money, people, contacts, rules, serve):
 app.add_typer(ladders.app, name="ladder")
 app.add_typer(calls.app, name="calls")
 app.add_typer(rules.rules, name="rules")
+remittances.add_to(agency.agency)
 app.add_typer(agency.agency, name="agency")
+legal.add_to(agency.legal)
 app.add_typer(agency.legal, name="legal")
 app.add_typer(texts.app, name="texts")
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(letters.app, name="letters")
+app.add_typer(templates.app, name="templates")
+app.command()(letters.address)
 
 
 class _Interrupted(BaseException):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
+from enum import StrEnum
 from time import monotonic
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from arrears.cli.accounts import Json
 from arrears.cli.output import note, print_json, print_table, progress, say
 from arrears.cli.session import opened, when, who
 from arrears.clock import iso
-from arrears.operations import brakes
+from arrears.operations import brakes, drivers
 from arrears.operations.brakes import Budget
 from arrears.operations.outbox import require_outbox
 from arrears.operations.preview import as_line, preview
@@ -22,7 +23,7 @@ from arrears.operations.rehearse import rehearse
 from arrears.operations.replay import all_accounts
 from arrears.operations.replay import replay as replay_account
 from arrears.operations.restored import restored as recall_restored
-from arrears.operations.services import ledger_clock
+from arrears.operations.services import Services, ledger_clock
 from arrears.operations.strain import strain
 from arrears.operations.sweep import Swept, catch_up
 from arrears.operations.sweep import sweep as sweep_due
@@ -32,6 +33,7 @@ def add_to(app: typer.Typer) -> None:
     """Register this group's commands."""
     app.command()(advance)
     app.command()(sweep)
+    app.command("driver")(change_driver)
     app.command()(replay)
     app.command()(restored)
     app.command()(stop)
@@ -82,7 +84,9 @@ def sweep(
                 who=who(),
                 budget=Budget(services.settings.most_effects_per_run),
                 limit=limit,
-                progress=lambda done, total: bar.update(task, completed=done, total=total, says=f"{done:,}/{total:,}"),
+                progress=lambda swept, total: bar.update(
+                    task, completed=swept.looked_at, total=total, says=f"{swept.looked_at:,}/{total:,}"
+                ),
             )
         record_sweep(
             services,
@@ -96,6 +100,50 @@ def sweep(
         _say(swept, iso(services.clock.now()), json=json)
 
 
+class Driver(StrEnum):
+    """Who may drive cases."""
+
+    TIMELINE = "timeline"
+    SWEEP = "sweep"
+
+
+def change_driver(
+    driver: Annotated[Driver, typer.Argument(help="Who drives them from now on.")],
+    accounts: Annotated[list[str] | None, typer.Argument(metavar="[ACCOUNT]...")] = None,
+    portfolio: Annotated[str | None, typer.Option("--portfolio", help="All open cases of this portfolio.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count them; change nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Let a timeline each, or the sweep, drive accounts that are open now."""
+    if bool(accounts) == (portfolio is not None):
+        raise typer.BadParameter("name accounts, or a portfolio with --portfolio")
+    with opened(live=False) as services:
+        chosen = drivers.driven_otherwise(services, driver, portfolio=portfolio, accounts=accounts or ())
+        changed = list(chosen)
+        if not dry_run:
+            at = ledger_clock(services).now()
+            changed = [key for key in chosen if drivers.give_to(services, key, driver, who=who(), at=at)]
+            _tell_prefect(services, driver, changed)
+    if json:
+        print_json({"driver": driver, "changed": len(changed), "dry_run": dry_run})
+    else:
+        say(f"{len(changed):,} cases {'would be' if dry_run else 'are'} driven by the {driver} from now on")
+
+
+def _tell_prefect(services: Services, driver: Driver, changed: list[str]) -> None:
+    """Start or end the runs; what Prefect does not hear now follows from the ledger when it is back."""
+    if not changed:
+        return
+    # Importing Prefect takes seconds; most commands on most ledgers never need it.
+    from arrears.orchestration.timelines import PrefectUnreachable, retire, start_timelines
+
+    try:
+        (start_timelines if driver is Driver.TIMELINE else retire)(services, changed)
+    except PrefectUnreachable as error:
+        later = "the next sweep starts them" if driver is Driver.TIMELINE else "they end when they wake"
+        note(f"recorded; {error}: of their runs, {later}")
+
+
 def _say(swept: Swept, at: str, *, json: bool) -> None:
     document: dict[str, Any] = {
         "accounts": swept.looked_at,
@@ -104,6 +152,8 @@ def _say(swept: Swept, at: str, *, json: bool) -> None:
         "closed": swept.closed,
         "failed": swept.failed,
         "unwritten": list(swept.unwritten),
+        "handed_over": swept.handed.sent,
+        "not_handed_over": swept.handed.problems,
         "texts_asked_about": swept.asked.asked,
         "braked": swept.braked,
         "as_of": at,
@@ -119,9 +169,11 @@ def _say(swept: Swept, at: str, *, json: bool) -> None:
         note(f"texts without an end were not asked about: {swept.asked.silent}; the next sweep asks again")
     for line in swept.unwritten:
         note(f"{line}; the accounts are placed, the next sweep writes it")
+    for line in swept.handed.problems:
+        note(line)
     if swept.failed:
         note(f"{len(swept.failed)} accounts failed and will be tried again: {', '.join(swept.failed[:10])}")
-    if swept.failed or swept.unwritten:
+    if swept.failed or swept.unwritten or swept.handed.problems:
         raise typer.Exit(1)
 
 

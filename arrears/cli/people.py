@@ -79,10 +79,11 @@ def approve(
     moment = when(at)
     with opened(live=False) as services:
         at_instant = instant(services, moment)
-        new = steer.approve(services, account, rung, by=by, at=at_instant)
+        approved = steer.approve(services, account, rung, by=by, at=at_instant)
         asked = steer.questions(services, account, rung, at=at_instant)
         nudge(services, account)
-    say(f"{account}: {rung} {'approved' if new else 'was approved before'} by {by}")
+    more = "; a second person must approve it, too" if approved.missing else ""
+    say(f"{account}: {rung} {'approved' if approved.new else 'was approved before'} by {by}{more}")
     for rule, question in asked:
         say(f"  whoever approves answers for: {question} ({rule})")
 
@@ -146,7 +147,8 @@ def attend(
     """A person has seen to something that the holder said or asked for."""
     with opened(live=False) as services:
         finished = work.finish(services, item, by=by, answer=answer, at=instant(services, None))
-    say(f"{finished.account_id}: {finished.kind} {'seen to' if finished.new else 'was seen to before'}")
+    whose = finished.account_id or f"item {item}"
+    say(f"{whose}: {finished.kind} {'seen to' if finished.new else 'was seen to before'}")
 
 
 def number(

@@ -14,6 +14,7 @@ from arrears.engine.contact.rules import Pack, Rule, Rulebook
 from arrears.operations.check_contact import check_file
 from arrears.operations.evidence import write_evidence
 from arrears.operations.explain import explain as explain_account
+from arrears.operations.limits import limitation_in_words
 from arrears.policies.contact_rules import load_rulebook
 from arrears.policies.plain import in_words, kind_of, strength_in_words
 from arrears.settings import read_settings
@@ -65,6 +66,10 @@ def explain(
         _print_cautions(judged["cautions"])
     elif document["next"]:
         say(f"\nnext: {document['next']}")
+    for given in document["approvals"]:
+        lapsed = f", lapsed: {given['lapsed']}" if given["lapsed"] else ""
+        say(f"{given['rung']} approved by {given['by']} on {given['at']}{lapsed}")
+    say(limitation_in_words(document["limitation"]))
 
 
 def _print_citations(rules: list[dict[str, Any]]) -> None:

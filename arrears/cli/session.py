@@ -60,7 +60,7 @@ def nudge(services: Services, account_id: str) -> None:
     """Wake the account's timeline if it has one; the sweep makes good what cannot be woken now."""
     with services.ledger.read() as session:
         try:
-            driven_by = read_case_file(session, account_id).case.flow_run_id
+            driven_by = read_case_file(session, account_id).case.timeline
         except NoCase:
             return
     if driven_by is None:

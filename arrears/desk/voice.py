@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from arrears.desk.commons import FORM, Deployment
 from arrears.desk.twilio import REFUSED, SID, Fields, kept
 from arrears.operations import provider
-from arrears.operations.dial import Connection, connect, hung_up
+from arrears.operations.dial import LONGEST_CALL, Connection, connect, hung_up
 from arrears.operations.links import LinkRefused, Purpose, read_mark, voice_link
 from arrears.operations.services import Services, instant
 from arrears.rendering.formats import DEFAULT_LOCALE
@@ -56,6 +56,7 @@ async def wanted(services: Deployment, fields: Fields, mark: Mark) -> Response:
         "connect",
         number=connection.number,
         record=connection.record,
+        at_most=int(LONGEST_CALL.total_seconds()),
         caller_id=services.settings.caller_id or services.settings.twilio_from,
         ended=voice_link(services.settings, reference, "ended", wall=services.clock.wall()),
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from arrears.engine.money import Money
@@ -54,9 +55,11 @@ class Case:
     `zone` is the account's first plausible IANA zone: days past due and preferred local times count
     there. `limitation_ends` is the first day on which the claim is time-barred. `broken_at`: when the last
     promise or plan broke, if nothing was agreed upon since. `lost_contact`: no number is known to be good;
-    `untextable`: none that takes texts.
+    `untextable`: none that takes texts. `mail_returned`: mail comes back from the address that is known.
     `with_agency`: who works the account now, if an agency does; `returned`: rungs whose placement is over.
     `turn`: the holder is not to be contacted about this account before, because of another of theirs.
+    `approvals`: the rungs that are approved, by as many people as they need; `wanted_approvals`: what other rungs'
+    approvals still want. `papers_lacking`: the documents without which a referral must not leave.
     """
 
     account_id: str
@@ -67,6 +70,8 @@ class Case:
     status: CaseStatus = CaseStatus.DELINQUENT
     steps: tuple[Step, ...] = ()
     approvals: frozenset[str] = frozenset()
+    wanted_approvals: Mapping[str, str] = field(default_factory=dict[str, str])
+    papers_lacking: str = ""
     suspension: Suspension | None = None
     turn: Turn | None = None
     halted_why: str = ""
@@ -75,6 +80,7 @@ class Case:
     broken_at: datetime | None = None
     lost_contact: bool = False
     untextable: bool = False
+    mail_returned: bool = False
     with_agency: str = ""
     returned: frozenset[str] = frozenset()
     limitation_ends: date | None = None

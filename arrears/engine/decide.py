@@ -160,6 +160,10 @@ def decide(case: Case, ladder: Ladder, *, now: datetime) -> Decision:
             else:
                 verb = "merged into" if rung.late is Late.MERGE else "passed over for"
                 return Skip(rung, attempt, due, f"its moment passed; {verb} {successor}")
+        if case.mail_returned and due <= now and rung.channel is ChannelName.LETTER:
+            # Not skipped: it goes as soon as an address is known, unless a later one has taken its place by then.
+            blocked = blocked or (rung.name, f"{rung.name} waits for an address: mail came back from the one we have")
+            continue
         ready = _ready_at(rung, climb, climbs, case, now, due)
         if not isinstance(ready, datetime) and due > now:
             ready = due  # judged when it is due: by then the reason may be gone
@@ -310,14 +314,20 @@ def _ready_at(
     if climb.open and climb.open.needs_person and rung.name not in case.approvals:
         return _Blocked(f"{rung.name} needs a person: {climb.open.reason}")
     ready = _LONG_AGO
-    for requirement in rung.requires:
+    court = rung.channel is ChannelName.LEGAL
+    # Who is taken to court must not be time-barred, whatever a ladder leaves out.
+    implied = (NotTimeBarred(),) if court and NotTimeBarred() not in rung.requires else ()
+    lacks = f"it lacks {case.papers_lacking}" if court and case.papers_lacking and due <= now else ""
+    for requirement in (*implied, *rung.requires):
         if due > now and not isinstance(requirement, AfterDone):
             continue  # of what is not due yet, only the dates matter
         answer = _answer(requirement, rung, climbs, case, now)
+        if isinstance(answer, _Blocked) and lacks:
+            return _Blocked(f"{answer.reason}; {lacks}")
         if not isinstance(answer, datetime):
             return answer
         ready = max(ready, answer)
-    return ready
+    return _Blocked(f"{rung.name} must not leave yet: {lacks}") if lacks else ready
 
 
 def _answer(requirement: Requirement, rung: Rung, climbs: dict[str, _Climb], case: Case, now: datetime) -> _Readiness:
@@ -356,8 +366,10 @@ def _answer(requirement: Requirement, rung: Rung, climbs: dict[str, _Climb], cas
                 return _LONG_AGO
             return _Blocked(f"{rung.name} needs {name} to be over, which it is not")
         case Approved():
-            approved = rung.name in case.approvals
-            return _LONG_AGO if approved else _Blocked(f"{rung.name} waits for a person's approval")
+            if rung.name in case.approvals:
+                return _LONG_AGO
+            wanted = case.wanted_approvals.get(rung.name, "waits for a person's approval")
+            return _Blocked(f"{rung.name} {wanted}")
         case AnyOf(options):
             answers = [_answer(option, rung, climbs, case, now) for option in options]
             instants = [answer for answer in answers if isinstance(answer, datetime)]

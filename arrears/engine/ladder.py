@@ -84,12 +84,15 @@ class BalanceAtLeast:
 
 @dataclass(frozen=True, slots=True)
 class NotTimeBarred:
-    """The limitation period has not run out; unknown counts as run out until a person says otherwise."""
+    """The limitation period has not run out; unknown counts as run out until a person says otherwise.
+
+    A referral requires it whether its rung says so or not.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """A named person has approved this rung for this case."""
+    """As many named people as it needs have approved this rung for this case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,8 @@ class Rung:
 
     `gives`: the statutory notice that this rung gives, such as `default_notice`. `threatens_suit`: from
     then on some places treat the creditor as a collector. `otherwise`: the letter that goes, once in a case, when
-    the text cannot reach the holder; `stands_in_for`: the rung in whose place this letter goes.
+    the text cannot reach the holder; `stands_in_for`: the rung in whose place this letter goes. `firm`: the law firm
+    that a referral is for; empty for the lender's own lawyers.
     """
 
     name: str
@@ -143,12 +147,13 @@ class Rung:
     ends_on: frozenset[Disposition] = frozenset()
     requires: tuple[Requirement, ...] = ()
     purpose: str = "payment_reminder"
-    agency: str = ""
+    agencies: tuple[str, ...] = ()
     recall: RecallTerms = RecallTerms()
     gives: str = ""
     threatens_suit: bool = False
     otherwise: str = ""
     stands_in_for: str = ""
+    firm: str = ""
 
     @property
     def takes_turns(self) -> bool:

@@ -115,4 +115,25 @@ _REACHED = frozenset(
         Disposition.CALLBACK_REQUESTED,
     }
 )
+
+
+class ReturnReason(StrEnum):
+    """Why the post brought a letter back."""
+
+    MOVED = "moved"
+    UNKNOWN = "unknown"
+    NO_SUCH_ADDRESS = "no_such_address"
+    INCOMPLETE = "incomplete"
+    VACANT = "vacant"
+    DECEASED = "deceased"
+    REFUSED = "refused"
+    UNCLAIMED = "unclaimed"
+    OTHER = "other"
+
+    @property
+    def spoils_the_address(self) -> bool:
+        """Mail does not reach the holder there. Who refuses a letter, or leaves it at the post office, lives there."""
+        return self not in (ReturnReason.REFUSED, ReturnReason.UNCLAIMED)
+
+
 _SPOILS = frozenset({Disposition.WRONG_NUMBER, Disposition.NOT_IN_SERVICE})

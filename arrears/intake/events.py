@@ -14,8 +14,8 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from arrears.engine.contact.facts import ContactChannel
 from arrears.engine.life.placements import PlacementReport, ReferralReport
-from arrears.engine.vocabulary import Disposition
-from arrears.intake.fields import account_id_in
+from arrears.engine.vocabulary import Disposition, ReturnReason
+from arrears.intake.fields import account_id_in, is_country
 from arrears.intake.rows import Record, RejectedRow, read_records
 
 _FIRST_YEAR, _LAST_YEAR = 1990, 2100
@@ -43,6 +43,12 @@ def _e164(text: str) -> str:
     return text
 
 
+def _country(code: str) -> str:
+    if not is_country(code):
+        raise ValueError("expected an ISO 3166 code such as US")
+    return code
+
+
 def _year(moment: Any) -> Any:
     if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
         raise ValueError(f"lies outside {_FIRST_YEAR} to {_LAST_YEAR}")
@@ -56,6 +62,7 @@ Amount = Annotated[str, Field(pattern=r"^[+-]?[0-9]{1,16}(\.[0-9]{1,4})?$", exam
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", examples=["USD"])]
 Day = Annotated[date, AfterValidator(_year)]
 Instant = Annotated[AwareDatetime, AfterValidator(_year)]
+Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["US"]), AfterValidator(_country)]
 Number = Annotated[str, Field(max_length=16), AfterValidator(_e164)]
 
 
@@ -222,6 +229,25 @@ class NumberDocument(Document):
     why: Words = ""
 
 
+class ReturnedMailDocument(Document):
+    """A letter that the post brought back; `reference` is the letter's own."""
+
+    event: Literal["returned_mail"] = "returned_mail"
+    reason: ReturnReason
+
+
+class AddressDocument(Document):
+    """Where the holder gets mail."""
+
+    event: Literal["address"] = "address"
+    street: Annotated[Words, Field(min_length=1)]
+    city: Annotated[Words, Field(min_length=1)]
+    region: Words = ""
+    postal_code: Annotated[Words, Field(min_length=1)]
+    country: Country
+    why: Words = ""
+
+
 class PlacementReportDocument(Document):
     """What an agency says of a placement; an objection needs one of its two reasons."""
 
@@ -268,6 +294,8 @@ EventDocument = Annotated[
     | TextDocument
     | CallDocument
     | NumberDocument
+    | ReturnedMailDocument
+    | AddressDocument
     | PlacementReportDocument
     | RemittanceDocument
     | ReferralReportDocument,
@@ -278,9 +306,10 @@ KINDS: Final = tuple(sorted(shape.model_fields["event"].default for shape in get
 
 REQUIRED: Final = ("account_id", "event", "reference", "at")
 OPTIONAL: Final = (
-    "amount", "by", "call_back_at", "channel", "channels", "commission", "currency", "detail", "direction", "due_on",
-    "evidence", "good", "how", "instalments", "kind", "misses_allowed", "note", "notice", "number", "of", "outcome",
-    "placement", "reason", "referral", "report", "review_on", "text", "until", "waive", "why",
+    "amount", "by", "call_back_at", "channel", "channels", "city", "commission", "country", "currency", "detail",
+    "direction", "due_on", "evidence", "good", "how", "instalments", "kind", "misses_allowed", "note", "notice",
+    "number", "of", "outcome", "placement", "postal_code", "reason", "referral", "region", "report", "review_on",
+    "street", "text", "until", "waive", "why",
 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from functools import lru_cache
 from typing import cast
 from zoneinfo import available_timezones
@@ -13,6 +13,7 @@ import phonenumbers
 from babel.core import Locale, UnknownLocaleError
 from phonenumbers import NumberParseException, region_code_for_country_code
 
+from arrears.clock import ClockError, parse_instant
 from arrears.engine.money import Money, MoneyError, minor_digits
 
 # Decimal alone takes 1e999999 and overflows, 1_000, and the digits of every script.
@@ -26,6 +27,9 @@ _LONGEST_SHOWN = 40
 _LIKE_A_DAY = re.compile(
     r"[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4}|[0-9]{4}[./-][0-9]{1,2}[./-][0-9]{1,2}|(?:19|20)[0-9]{6}"
 )
+# A day, or an instant with its offset: a local time without one could be anybody's.
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?:Z|[+-]\d{2}:?\d{2}))?", re.ASCII)
+_LIKE_AN_INSTANT = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}(?:[T ]\d{1,2}:\d{2}[0-9:.+Z-]*)?", re.ASCII)
 _LIKE_A_CURRENCY = re.compile(r"[A-Z]{3}")
 _LIKE_A_COUNTRY = re.compile(r"[A-Z]{2,3}")
 _LIKE_A_ZONE = re.compile(
@@ -83,6 +87,30 @@ class Cells:
             self.problems.append(f"{column} {value!r} lies outside {_FIRST_YEAR} to {_LAST_YEAR}")
             return None
         return day
+
+    def instant(self, column: str) -> datetime | None:
+        """An instant with its zone, in UTC; a day alone is its midnight UTC."""
+        text = self.text(column, required=True)
+        if not text:
+            return None
+        try:
+            moment = parse_instant(text) if _INSTANT.fullmatch(text) else None
+        except (ClockError, OverflowError):
+            moment = None
+        if moment is None:
+            expected = "a day or an instant with its zone, such as 2026-11-23T14:00:00Z"
+            self.problems.append(f"{column}{shown(text, _LIKE_AN_INSTANT)} is no instant; expected {expected}")
+        elif not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+            self.problems.append(f"{column} {text!r} lies outside {_FIRST_YEAR} to {_LAST_YEAR}")
+            return None
+        return moment
+
+    def reference(self, column: str, *, longest: int) -> str:
+        """A name that something is known again by."""
+        value = self.text(column, required=True)
+        if len(value) > longest:
+            self.problems.append(f"{column} is longer than {longest} characters")
+        return value
 
     def currency(self) -> str | None:
         """An ISO 4217 code."""
@@ -179,6 +207,11 @@ def _is_locale(tag: str) -> bool:
     except (UnknownLocaleError, ValueError):
         return False
     return True
+
+
+def is_country(code: str) -> bool:
+    """Whether `code` is an ISO 3166-1 alpha-2 code in capitals."""
+    return code in _countries()
 
 
 @lru_cache(maxsize=1)

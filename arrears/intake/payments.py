@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from arrears.clock import ClockError, parse_instant
 from arrears.engine.money import Money
-from arrears.intake.fields import Cells, shown
+from arrears.intake.fields import Cells
 from arrears.intake.rows import Record, RejectedRow, read_records, unknown_columns
 
 REQUIRED = ("account_id", "amount", "currency", "reference", "paid_at")
 OPTIONAL = ("method",)
 
 _LONGEST_REFERENCE = 128
-# A day, or an instant with its offset: a local time without one could be anybody's.
-_PAID_AT = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?:Z|[+-]\d{2}:?\d{2}))?", re.ASCII)
-_LIKE_AN_INSTANT = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}(?:[T ]\d{1,2}:\d{2}[0-9:.+Z-]*)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +51,8 @@ def _row(record: Record) -> PaymentRow | RejectedRow:
     amount = cells.money("amount", cells.currency(), required=True)
     if amount is not None and amount.amount == 0:
         cells.problems.append("amount is zero")
-    reference = cells.text("reference", required=True)
-    if len(reference) > _LONGEST_REFERENCE:
-        cells.problems.append(f"reference is longer than {_LONGEST_REFERENCE} characters")
-    paid_at = _paid_at(cells)
+    reference = cells.reference("reference", longest=_LONGEST_REFERENCE)
+    paid_at = cells.instant("paid_at")
     if cells.problems or amount is None or paid_at is None:
         return RejectedRow(record.line, account_id, "; ".join(cells.problems), record.raw)
     return PaymentRow(record.line, account_id, amount, reference, paid_at, record.raw)
-
-
-def _paid_at(cells: Cells) -> datetime | None:
-    text = cells.text("paid_at", required=True)
-    if not text:
-        return None
-    try:
-        moment = parse_instant(text) if _PAID_AT.fullmatch(text) else None
-    except (ClockError, OverflowError):
-        moment = None
-    if moment is None:
-        expected = "a day or an instant with its zone, such as 2026-11-23T14:00:00Z"
-        cells.problems.append(f"paid_at{shown(text, _LIKE_AN_INSTANT)} is no instant; expected {expected}")
-    elif not 1990 <= moment.year <= 2100:
-        cells.problems.append(f"paid_at {text!r} lies outside 1990 to 2100")
-        return None
-    return moment

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import TextIO
+from typing import IO, Any
 
 from arrears.intake.fields import account_id_in
 
@@ -31,6 +32,26 @@ _LONGEST_CELL = 10_000
 _LINE_BREAK = re.compile(r"[ \t]*(?:\r\n|\r|\n)[ \t\r\n]*")
 # Beside control characters: separators that break a printed line, and marks that reverse what a reader sees.
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A file that is in memory and nowhere else, such as one that came encrypted."""
+
+    name: str
+    content: bytes
+
+    def __str__(self) -> str:
+        return self.name
+
+    def open(self, mode: str = "r", *, encoding: str | None = None, newline: str | None = None) -> IO[Any]:
+        """As a path does, to read."""
+        stream = io.BytesIO(self.content)
+        return stream if "b" in mode else io.TextIOWrapper(stream, encoding=encoding, newline=newline)
+
+
+Source = Path | Held
+"""What rows are read from."""
 
 
 class PortfolioError(Exception):
@@ -60,7 +81,7 @@ class Record:
 
 
 def read_records(
-    path: Path, *, required: Sequence[str], optional: Sequence[str] = (), multiline: Sequence[str] = ()
+    path: Source, *, required: Sequence[str], optional: Sequence[str] = (), multiline: Sequence[str] = ()
 ) -> Iterator[Record | RejectedRow]:
     """The data rows of a CSV file (comma, semicolon, tab or bar; UTF-8 with or without BOM).
 
@@ -136,7 +157,7 @@ class _StrayQuote:
 class _Lines:
     """The physical lines of a file, keeping those of the row at hand."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
         self.of_row: list[str] = []
 
@@ -152,7 +173,7 @@ class _Lines:
 class _Table:
     """An open delimited file, past its header."""
 
-    def __init__(self, path: Path, stream: TextIO) -> None:
+    def __init__(self, path: Source, stream: IO[str]) -> None:
         self.delimiter = _delimiter(path)
         self._path = path
         self._lines = _Lines(stream)
@@ -199,7 +220,7 @@ class _Columns:
         self._width = len(header)
         self._known = [(index, name) for index, name in enumerate(header) if name in known]
         self._multiline = multiline
-        self._id = header.index("account_id")
+        self._id = header.index("account_id") if "account_id" in header else len(header)
 
     def record(self, line: int, cells: list[str], span: str) -> Record | RejectedRow:
         raw = tuple(cells)
@@ -223,7 +244,7 @@ class _Columns:
 
 
 @contextmanager
-def _table(path: Path) -> Generator[_Table]:
+def _table(path: Source) -> Generator[_Table]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             yield _Table(path, stream)
@@ -236,14 +257,14 @@ def _span(line: int, table: _Table) -> str:
     return f"; lines {line} to {table.line} were read as one row" if table.line > line else ""
 
 
-def _delimiter(path: Path) -> str:
+def _delimiter(path: Source) -> str:
     with path.open("rb") as stream:
         head = stream.read(_HEAD_BYTES).decode("utf-8-sig", errors="replace")
     header = head.lstrip().partition("\n")[0]
     return max(_DELIMITERS, key=header.count)
 
 
-def _must_be_text(path: Path) -> None:
+def _must_be_text(path: Source) -> None:
     try:
         with path.open("rb") as stream:
             head = stream.read(_HEAD_BYTES)
@@ -261,7 +282,7 @@ def _must_be_text(path: Path) -> None:
         raise PortfolioError(f"{path.name}: this is a binary file, not CSV; export it as CSV in UTF-8")
 
 
-def _must_be_whole(path: Path) -> None:
+def _must_be_whole(path: Source) -> None:
     """Read to the end once: what breaks a file on its last line is said before its first row goes in."""
     with path.open("rb") as stream:
         for number in count(1):
@@ -275,7 +296,7 @@ def _must_be_whole(path: Path) -> None:
             pass
 
 
-def _not_utf8(path: Path) -> PortfolioError:
+def _not_utf8(path: Source) -> PortfolioError:
     with path.open("rb") as stream:
         for number, line in enumerate(stream, start=1):
             try:
@@ -288,7 +309,7 @@ def _not_utf8(path: Path) -> PortfolioError:
     return PortfolioError(f"{path.name}: not UTF-8 text; save it as CSV in UTF-8")
 
 
-def _must_have_columns(path: Path, table: _Table, required: Sequence[str]) -> None:
+def _must_have_columns(path: Source, table: _Table, required: Sequence[str]) -> None:
     where, header = f"{path.name}:{table.header_line}", table.header
     missing = [column for column in required if column not in header]
     if missing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 
@@ -12,14 +12,26 @@ from sqlalchemy.orm import defer
 from sqlmodel import Session, col, desc, or_, select
 
 import models
+from arrears.engine.approval import Approval, Standing
 from arrears.engine.case import Case, Step, Suspension, Turn
 from arrears.engine.contact.facts import ContactChannel, Facts, Hold
+from arrears.engine.delinquency import local_date
 from arrears.engine.ladder import RecallTerms
 from arrears.engine.life.books import Books, reckon
-from arrears.engine.life.events import LifeEvent, Payment, Reversal, bad_numbers, untextable_numbers
+from arrears.engine.life.events import (
+    LifeEvent,
+    MailReturned,
+    Payment,
+    Reversal,
+    bad_addresses,
+    bad_numbers,
+    one_line,
+    untextable_numbers,
+)
 from arrears.engine.life.placements import Placed, Placement, placements
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import CaseStatus, ChannelName, Disposition, Party, StepStatus
+from arrears.ledger.ahead import Ahead, ahead_of
 from arrears.ledger.life import opening_of, to_event
 
 
@@ -47,7 +59,7 @@ class CaseFile:
     account: models.Account
     case: models.Case
     steps: list[models.Step]
-    approvals: dict[str, models.Approval]
+    approvals: dict[str, list[Approval]]
     holds: list[models.Hold]
     holds_elsewhere: list[models.Hold]
     life: list[LifeEvent]
@@ -55,6 +67,14 @@ class CaseFile:
     def books(self, *, waive_residue: bool = False) -> Books:
         """What the account owes, by everything that has happened to it."""
         return reckon(opening_of(self.account), self.life, zone=self.zone, waive_residue=waive_residue)
+
+    @property
+    def last_payment_on(self) -> date | None:
+        """The day of that payment where the account's days are counted."""
+        at, reported = self.last_payment_at, self.account.last_payment_on
+        if at is None or (reported is not None and at == datetime.combine(reported, time(0), tzinfo=UTC)):
+            return reported
+        return local_date(at, self.zone)
 
     @property
     def last_payment_at(self) -> datetime | None:
@@ -98,6 +118,12 @@ class CaseFile:
         no_use = bad_numbers(self.life) | untextable_numbers(self.life)
         return [number for number in self.account.phones if number not in no_use]
 
+    @property
+    def mail_returned(self) -> bool:
+        """Whether mail comes back from the address that is known."""
+        came_back = any(isinstance(event, MailReturned) for event in self.life)
+        return came_back and address_of(self.account) in bad_addresses(self.life)
+
     def number_for(self, channel: ChannelName) -> str:
         """The number that a rung of this channel goes to, or none."""
         return next(iter(self.text_numbers), "") if channel is ChannelName.SMS else self.number
@@ -117,6 +143,8 @@ class CaseFile:
         suspension: Suspension | None,
         limitation_ends: date | None,
         broken_at: datetime | None,
+        approvals: Mapping[str, Standing],
+        papers_lacking: str = "",
         turn: Turn | None = None,
     ) -> Case:
         """What `decide` sees."""
@@ -132,7 +160,9 @@ class CaseFile:
             # `held` is what a suspension looks like from outside; decide is given the suspension itself.
             status=CaseStatus.DELINQUENT if status is CaseStatus.HELD else status,
             steps=tuple(_step(step) for step in self.steps),
-            approvals=frozenset(self.approvals),
+            approvals=frozenset(rung for rung, state in approvals.items() if state.complete),
+            wanted_approvals={rung: state.wants for rung, state in approvals.items() if not state.complete},
+            papers_lacking=papers_lacking,
             suspension=suspension,
             turn=turn,
             halted_why=case.halted_why,
@@ -141,6 +171,7 @@ class CaseFile:
             broken_at=broken_at,
             lost_contact=not self.number,
             untextable=not self.text_numbers,
+            mail_returned=self.mail_returned,
             with_agency=next((p.placed.agency for p in placed if not p.status.over), ""),
             returned=frozenset(p.placed.rung for p in placed if p.status.over),
             limitation_ends=limitation_ends,
@@ -179,7 +210,7 @@ _STEPS = (
     .options(defer(models.Step.verdict))  # pyright: ignore[reportArgumentType]
     .execution_options(populate_existing=True)
 )
-_APPROVALS = select(models.Approval).where(models.Approval.case_id == _CASE_ID)
+_APPROVALS = select(models.Approval).where(models.Approval.case_id == _CASE_ID).order_by(col(models.Approval.id))
 _HOLDS = select(models.Hold).where(
     or_(
         models.Hold.holder_id == bindparam("holder_id", type_=String),
@@ -202,11 +233,33 @@ def read_case_file(session: Session, account_id: str, *, lock: bool = False) -> 
 
     Raises UnknownAccount, or NoCase for an account that never was past due.
     """
+    if ahead := ahead_of(session, account_id=account_id):
+        case, account = ahead.newest[account_id]
+        return _file_ahead(ahead, account, case)
     found = session.exec(_CASE_LOCKED if lock else _CASE, params={"account_id": account_id}).first()
     if found is None:
         raise UnknownAccount(account_id) if session.get(models.Account, account_id) is None else NoCase(account_id)
     case, account = found
     return file_of(session, account, case)
+
+
+def address_of(account: models.Account) -> str:
+    """The address that is known, in one line, to tell it from others."""
+    return one_line(account.street, account.city, account.region, account.postal_code, account.country)
+
+
+def _file_ahead(ahead: Ahead, account: models.Account, case: models.Case) -> CaseFile:
+    """The lists are the transaction's own: what is added to the file's shows to whoever reads it again."""
+    holds = ahead.holds_of(account)
+    return CaseFile(
+        account=account,
+        case=case,
+        steps=ahead.steps[case.id],
+        approvals=_approvals(ahead.approvals[case.id]),
+        holds=[hold for hold in holds if hold.account_id == account.id],
+        holds_elsewhere=[hold for hold in holds if hold.account_id != account.id],
+        life=ahead.life[account.id],
+    )
 
 
 def has_case(session: Session, account_id: str) -> bool:
@@ -222,11 +275,18 @@ def file_of(session: Session, account: models.Account, case: models.Case) -> Cas
         account=account,
         case=case,
         steps=list(session.exec(_STEPS, params=of_case)),
-        approvals={approval.rung: approval for approval in session.exec(_APPROVALS, params=of_case)},
+        approvals=_approvals(session.exec(_APPROVALS, params=of_case)),
         holds=own,
         holds_elsewhere=elsewhere,
         life=[to_event(row) for row in session.exec(_LIFE, params=of_account)],
     )
+
+
+def _approvals(rows: Iterable[models.Approval]) -> dict[str, list[Approval]]:
+    given: dict[str, list[Approval]] = {}
+    for row in rows:
+        given.setdefault(row.rung, []).append(Approval(row.approved_by, row.at, row.balance))
+    return given
 
 
 def holds_of(session: Session, account_id: str, *, lock: bool = False) -> tuple[list[models.Hold], list[models.Hold]]:
@@ -256,6 +316,8 @@ def lock_person(session: Session, account_id: str) -> list[str]:
     Taken before any of those cases is read for a change, and always in the same order, so that two who
     mean the same person cannot wait for each other.
     """
+    if ahead := ahead_of(session, account_id=account_id):
+        return [other for other in ahead.people[ahead.holder_of[account_id]] if other != account_id]
     found = session.connection().execute(_PERSON_LOCKED, {"account_id": account_id}).scalars()
     return [other for other in dict.fromkeys(found) if other != account_id]
 

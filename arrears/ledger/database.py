@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
 from arrears.ledger.busy import comes_back, said
+from arrears.ledger.events import write_log
 from arrears.ledger.limits import Limits
 from arrears.ledger.migrating import LedgerNewer, LedgerOccupied, migrate
 
@@ -61,6 +62,7 @@ class Ledger:
         """
         with self._session(writing=True) as session:
             yield session
+            write_log(session)
             session.commit()
 
     @contextmanager

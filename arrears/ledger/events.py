@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import insert
 from sqlmodel import Session
 
 import models
+
+_LOG = "log"
 
 
 def log_event(
@@ -24,17 +27,23 @@ def log_event(
 ) -> None:
     """Record that `who` did `what` about a case, or an account that has none.
 
-    `data` holds ids and codes, never a name, number or balance.
+    `data` holds ids and codes, never a name, number or balance. It is written with the commit, all of a transaction
+    at once.
     """
-    session.add(
-        models.Event(
-            account_id=case.account_id if case else account_id,
-            case_id=case.id if case else None,
-            at=at,
-            wall=wall,
-            who=who,
-            what=what,
-            why=why,
-            data=data or {},
-        )
-    )
+    row = {
+        "account_id": case.account_id if case else account_id,
+        "case_id": case.id if case else None,
+        "at": at,
+        "wall": wall,
+        "who": who,
+        "what": what,
+        "why": why,
+        "data": data or {},
+    }
+    session.info.setdefault(_LOG, []).append(row)
+
+
+def write_log(session: Session) -> None:
+    """What the transaction has recorded goes into the ledger with it."""
+    if rows := session.info.pop(_LOG, None):
+        session.connection().execute(insert(models.Event), rows)

@@ -11,6 +11,7 @@ from sqlmodel import Session, func, select
 import models
 from arrears.engine.life.books import Opening
 from arrears.engine.life.events import (
+    AddressFound,
     Adjustment,
     Billed,
     Charge,
@@ -19,6 +20,7 @@ from arrears.engine.life.events import (
     HoldReleased,
     HoldSet,
     LifeEvent,
+    MailReturned,
     NumberChecked,
     Payment,
     Plan,
@@ -28,7 +30,13 @@ from arrears.engine.life.events import (
     Untextable,
     Withdrawn,
 )
-from arrears.engine.life.placements import PlacementReported, Recalled, ReferralReported, Remitted
+from arrears.engine.life.placements import (
+    PlacementReported,
+    Recalled,
+    ReferralReported,
+    RemittanceReversed,
+    Remitted,
+)
 from arrears.rendering.stored import from_json, to_json
 
 KINDS: Final[Mapping[str, type[LifeEvent]]] = {
@@ -43,12 +51,15 @@ KINDS: Final[Mapping[str, type[LifeEvent]]] = {
     "withdrawn": Withdrawn,
     "number": NumberChecked,
     "untextable": Untextable,
+    "returned_mail": MailReturned,
+    "address": AddressFound,
     "hold": HoldSet,
     "release": HoldReleased,
     "consent": ConsentGiven,
     "revocation": ConsentRevoked,
     "placement_report": PlacementReported,
     "remittance": Remitted,
+    "remittance_reversal": RemittanceReversed,
     "recall": Recalled,
     "referral_report": ReferralReported,
 }

@@ -13,8 +13,16 @@ def this_process() -> str:
 
     A forked child is another process, so the pid is read every time.
     """
-    pid = os.getpid()
+    return _named(os.getpid())
+
+
+@cache
+def _named(pid: int) -> str:
     return f"{_machine()}/{pid}/{_started(pid)}"
+
+
+# A child may get the pid of an ancestor that has ended.
+os.register_at_fork(after_in_child=_named.cache_clear)
 
 
 def is_gone(owner: str) -> bool:

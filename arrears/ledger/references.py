@@ -7,6 +7,7 @@ from hashlib import blake2b
 from sqlmodel import Session, select
 
 import models
+from arrears.ledger.ahead import ahead_of
 
 # Crockford's base 32: no I, L, O or U to misread.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -23,8 +24,15 @@ def step_reference(case_id: str, rung: str, attempt: int, *, salt: int = 0) -> s
     return "".join(_ALPHABET[number >> shift & 31] for shift in range(35, -5, -5))
 
 
-def free_reference(session: Session, case_id: str, rung: str, attempt: int) -> str:
-    """The step's reference, or the next one that no other step has."""
+def free_reference(session: Session, case: models.Case, rung: str, attempt: int) -> str:
+    """The step's reference, or the next one that no other step has.
+
+    Of what was read ahead it is not asked whether it is free: one in a hundred thousand is not among ten million
+    steps, the ledger refuses it, and whoever reads ahead then goes one by one.
+    """
+    case_id = case.id
+    if ahead_of(session, account_id=case.account_id):
+        return step_reference(case_id, rung, attempt)
     for salt in range(16):
         reference = step_reference(case_id, rung, attempt, salt=salt)
         if session.exec(select(models.Step.id).where(models.Step.reference == reference)).first() is None:

@@ -30,6 +30,14 @@ from arrears.operations.work import Work, open_item
 REPORTS, REMITTANCES, COURT = "agency reports", "remittances", "court reports"
 
 
+_FOR_A_PERSON = (
+    ReferralReport.DOCUMENTS_WANTED,
+    ReferralReport.SETTLED,
+    ReferralReport.DISMISSED,
+    ReferralReport.WITHDRAWN,
+)
+
+
 class ReportRefused(EventRefused):
     """Nothing was taken; the message says why."""
 
@@ -121,14 +129,17 @@ def report_referral(
     source: str,
     who: str,
 ) -> Posted:
-    """What the law firm or the court says: accepted, suit filed, judgment (maybe for an amount), withdrawn.
+    """What the law firm or the court says: accepted, suit filed, judgment (maybe for an amount), or how it ended.
 
-    Raises MoneyError and EventRefused.
+    What wants more documents (`detail` says which), or is settled, dismissed or withdrawn, goes to a
+    person. Raises MoneyError and EventRefused.
     """
     with services.ledger.read() as session:
         row = session.get(models.Referral, referral)
     if row is None:
         raise ReportRefused(f"there is no referral {referral!r}")
+    if report is ReferralReport.DOCUMENTS_WANTED and not detail.strip():
+        raise ReportRefused("a report that documents are wanted must say which, in detail")
     if amount is not None and report is not ReferralReport.JUDGMENT:
         raise ReportRefused(f"an amount belongs to a judgment, not to {report}")
     money = in_currency(services, row.account_id, amount, what="judgment") if amount is not None else None
@@ -141,8 +152,9 @@ def report_referral(
         amount=money.amount if money is not None else None,
     )
     posted = post(services, row.account_id, event, source=source, who=who)
-    if posted.new and report is ReferralReport.WITHDRAWN:
-        _for_a_person(services, row.account_id, Work.REFERRAL, f"{referral} withdrawn: {detail}", reference, at)
+    if posted.new and report in _FOR_A_PERSON:
+        note = f"{referral} {report.replace('_', ' ')}: {detail}"
+        _for_a_person(services, row.account_id, Work.REFERRAL, note, reference, at)
     return posted
 
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
+from sqlalchemy import text
 from sqlmodel import Session, col, func, select
 
 import models
 from arrears.engine.vocabulary import StepStatus
 from arrears.ledger import state
+from arrears.ledger.ahead import whole_of
 from arrears.ledger.database import Ledger
 from arrears.ledger.events import log_event
 
+_COUNTED = "effects counted"
+# Any constant does, as long as every process that keeps the ceiling takes the same one.
+_CEILING_LOCK = 7_310_472_016
 _WENT_OUT = (StepStatus.INTENDED, StepStatus.DONE, StepStatus.UNKNOWN)
 
 
@@ -21,9 +26,11 @@ class Budget:
     """Effects this run may still make; None is no limit. Shared by everything the run advances."""
 
     left: int | None = None
+    made: int = 0
 
     def spend(self) -> None:
         """Account for one intent."""
+        self.made += 1
         if self.left is not None:
             self.left -= 1
 
@@ -43,13 +50,24 @@ class Brake:
 
 def braked(session: Session, budget: Budget, *, per_day: int | None, now: datetime) -> Brake | None:
     """What keeps intents from being made at this moment, if anything does. A day is one of UTC."""
-    stopped = state.get(session, state.STOPPED)
+    stopped = stopped_why(session)
     if stopped is not None:
         return Brake(f"stopped: {stopped}")
     if budget.spent:
         return Brake("the ceiling of effects for this run is reached")
     if per_day is not None:
         midnight = datetime.combine(now.astimezone(UTC).date(), time(0), tzinfo=UTC)
+        if _made_since(session, midnight, budget) >= per_day:
+            return Brake(f"the ceiling of {per_day} effects for this day is reached", midnight + timedelta(days=1))
+    return None
+
+
+def _made_since(session: Session, midnight: datetime, budget: Budget) -> int:
+    """Effects since `midnight`. Counted once in a transaction, which keeps all others from adding to them meanwhile."""
+    counted: tuple[datetime, int] | None = session.info.get(_COUNTED)
+    if counted is None or counted[0] != midnight:
+        if session.get_bind().dialect.name == "postgresql":
+            session.connection().execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CEILING_LOCK})
         made = session.exec(
             select(func.count())
             .select_from(models.Step)
@@ -59,9 +77,8 @@ def braked(session: Session, budget: Budget, *, per_day: int | None, now: dateti
                 models.Step.carried_by == "",
             )
         ).one()
-        if made >= per_day:
-            return Brake(f"the ceiling of {per_day} effects for this day is reached", midnight + timedelta(days=1))
-    return None
+        counted = session.info[_COUNTED] = (midnight, made - budget.made)
+    return counted[1] + budget.made
 
 
 def stop(ledger: Ledger, *, why: str, who: str, at: datetime, wall: datetime) -> None:
@@ -83,4 +100,5 @@ def start(ledger: Ledger, *, who: str, at: datetime, wall: datetime) -> bool:
 
 def stopped_why(session: Session) -> str | None:
     """The kill switch's reason while it is pulled."""
-    return state.get(session, state.STOPPED)
+    ahead = whole_of(session)
+    return ahead.stopped if ahead is not None else state.get(session, state.STOPPED)

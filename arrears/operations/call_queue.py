@@ -19,41 +19,42 @@ class LedgerCallQueue:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def add(self, intent: Intent) -> None:
-        """Add the task of `intent` unless it is there; older open tasks of its accounts lapse."""
-        payload = intent.payload
-        about = (intent.account_id, *payload.get(CARRIES, ()))
+    def add(self, intents: Sequence[Intent]) -> None:
+        """Add the tasks of `intents` that are not there yet; older open tasks of their accounts lapse."""
         with self._ledger.write() as session:
-            if session.get(models.CallTask, intent.key) is not None:
-                return
-            open_tasks = session.exec(
-                select(models.CallTask).where(
-                    col(models.CallTask.account_id).in_(about), models.CallTask.status == "open"
-                )
-            ).all()
-            for task in open_tasks:
+            keys = [intent.key for intent in intents]
+            known = set(session.exec(select(models.CallTask.key).where(col(models.CallTask.key).in_(keys))))
+            new = [intent for intent in intents if intent.key not in known]
+            about = {account for intent in new for account in (intent.account_id, *intent.payload.get(CARRIES, ()))}
+            older = select(models.CallTask).where(
+                col(models.CallTask.account_id).in_(about), models.CallTask.status == "open"
+            )
+            for task in session.exec(older):
                 task.status = "lapsed"
                 session.add(task)
-            session.add(
-                models.CallTask(
-                    key=intent.key,
-                    account_id=intent.account_id,
-                    rung=intent.rung,
-                    attempt=intent.attempt,
-                    number=payload["number"],
-                    script=payload["script"],
-                    zone=payload["zone"],
-                    best_from=payload["best_from"],
-                    best_to=payload["best_to"],
-                    priority=payload["priority"],
-                    created_at=intent.at,
-                )
-            )
+            session.add_all(_task(intent) for intent in new)
 
     def has(self, key: str) -> bool:
         """Whether the task is in the queue, whatever became of it."""
         with self._ledger.read() as session:
             return session.get(models.CallTask, key) is not None
+
+
+def _task(intent: Intent) -> models.CallTask:
+    payload = intent.payload
+    return models.CallTask(
+        key=intent.key,
+        account_id=intent.account_id,
+        rung=intent.rung,
+        attempt=intent.attempt,
+        number=payload["number"],
+        script=payload["script"],
+        zone=payload["zone"],
+        best_from=payload["best_from"],
+        best_to=payload["best_to"],
+        priority=payload["priority"],
+        created_at=intent.at,
+    )
 
 
 def cancel_open_tasks(

@@ -77,8 +77,17 @@ def next_call(services: Services, *, by: str, now: datetime) -> Claimed | Nothin
 def claim(services: Services, account_id: str, *, by: str, now: datetime) -> Claimed:
     """The account's open task for `by`. Raises UnknownAccount, and CallRefused when it may not be worked now."""
     name = named(by)
+    # By itself: whoever records an outcome locks the person first and their claim then.
     with services.ledger.write() as session:
         _end_abandoned(session, services, now=now)
+    try:
+        return _take(services, account_id, name, now=now)
+    except IntegrityError:
+        raise CallRefused(f"{name} has just been given another person: ask again") from None
+
+
+def _take(services: Services, account_id: str, name: str, *, now: datetime) -> Claimed:
+    with services.ledger.write() as session:
         lock_person(session, account_id)
         file = read_case_file(session, account_id, lock=True)
         mine, theirs = claim_of(session, name), claim_on(session, file.account.holder_id)

@@ -27,7 +27,7 @@ def close_case(session: Session, file: CaseFile, outcome: str, *, who: str, at: 
     case.status, case.outcome, case.closed_at = CaseStatus.CLOSED, outcome, at
     drop_calls_if_paid(session, file, who=who, at=at, wall=wall)
     case.next_rung, case.next_reason, case.retry_at = None, f"closed: {outcome}", None
-    case.next_due_at, case.recall_at = at if case.flow_run_id else None, None
+    case.next_due_at, case.recall_at = at if case.timeline else None, None
     session.add(case)
     log_event(session, "closed", who=who, at=at, wall=wall, case=case, why=outcome)
 

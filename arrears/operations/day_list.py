@@ -14,9 +14,12 @@ import models
 from arrears.engine.contact.facts import ContactChannel
 from arrears.engine.delinquency import days_past_due, local_date, zone_of
 from arrears.engine.floor import Dealable, Hand, HourTried, Prospect, Score, deal, score
+from arrears.engine.life.arrangements import Kept
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import ChannelName, Disposition
+from arrears.ledger.cases import read_case_file
 from arrears.operations.services import Services
+from arrears.operations.standstill import arranged
 
 # How far back a person's own history says at which hour they answer.
 _MEMORY = timedelta(days=180)
@@ -79,7 +82,7 @@ def _listed(services: Services, session: Session, *, now: datetime) -> list[List
         .where(models.CallTask.status == "open")
     ).all()
     tried = _tried(session, {account.holder_id for _, account, _ in rows}, since=now - _MEMORY)
-    promised, claimed = _promised(session), _claimed(session, now)
+    promised, claimed = _promised(services, session, now=now), _claimed(session, now)
     found: list[Listed] = []
     for task, account, case in rows:
         local_now = now.astimezone(zone_of(task.zone))
@@ -112,6 +115,8 @@ def _task_of_step() -> ColumnElement[bool]:
         col(models.Step.account_id) == col(models.CallTask.account_id),
         col(models.Step.rung) == col(models.CallTask.rung),
         col(models.Step.attempt) == col(models.CallTask.attempt),
+        # An account that was cured and is behind again has such a step in each of its cases.
+        col(models.CallTask.key).startswith(col(models.Step.case_id).concat("/")),
     )
 
 
@@ -151,15 +156,21 @@ def _tried(session: Session, holders: set[str], *, since: datetime) -> dict[str,
     return found
 
 
-def _promised(session: Session) -> dict[str, date]:
-    """The day of each account's last promise."""
-    rows = session.exec(
-        select(models.LifeEvent)
+def _promised(services: Services, session: Session, *, now: datetime) -> dict[str, date]:
+    """The day of each account's last promise, unless it was kept, or is not to be kept any more."""
+    accounts = session.exec(
+        select(models.LifeEvent.account_id)
         .join(models.CallTask, col(models.CallTask.account_id) == col(models.LifeEvent.account_id))
         .where(models.LifeEvent.kind == "promise", models.CallTask.status == "open")
-        .order_by(col(models.LifeEvent.happened_at), col(models.LifeEvent.id))
+        .distinct()
     ).all()
-    return {row.account_id: date.fromisoformat(row.data["due_on"]) for row in rows}
+    found: dict[str, date] = {}
+    for account_id in accounts:
+        made = arranged(services, read_case_file(session, account_id), now=now)
+        standing = [each for each in made if each.status not in (Kept.REPLACED, Kept.WITHDRAWN)]
+        if standing and standing[-1].kind == "promise" and standing[-1].status is not Kept.KEPT:
+            found[account_id] = standing[-1].due_on
+    return found
 
 
 def _claimed(session: Session, now: datetime) -> dict[str, str]:

@@ -33,7 +33,7 @@ from arrears.ledger.cases import CaseFile, lock_person, read_case_file
 from arrears.ledger.events import log_event
 from arrears.ledger.references import step_reference
 from arrears.operations.brakes import stopped_why
-from arrears.operations.call_claims import claim_on
+from arrears.operations.call_claims import claim_of, claim_on
 from arrears.operations.calls import CallRefused
 from arrears.operations.claim import Judged, claim, in_words, judge_call, named, open_task
 from arrears.operations.links import voice_link
@@ -43,6 +43,8 @@ from arrears.operations.verdicts import recorded
 INTENDED, RINGING, CONNECTED, ENDED = "intended", "ringing", "connected", "ended"
 FAILED, REFUSED, UNKNOWN = "failed", "refused", "unknown"
 _ON_THE_LINE: Final = (RINGING, CONNECTED)
+# Twilio is told to end a call by then.
+LONGEST_CALL: Final = timedelta(hours=1)
 
 
 class DialRefused(CallRefused):
@@ -126,6 +128,7 @@ def connect(services: Services, reference: str, *, sid: str, now: datetime) -> C
             row.state, row.connected_at = CONNECTED, now
             row.recorded = services.settings.record_calls and services.floor.may_record(file.account.jurisdictions)
             _count(session, file, row, judged, now=now)
+            _keep_claim(session, row, now + LONGEST_CALL + services.floor.claim)
         session.add(row)
         _log(session, services, row, at=now)
         return Connection(row.number, row.recorded) if row.state == CONNECTED else None
@@ -142,6 +145,8 @@ def hung_up(services: Services, reference: str, *, status: str, seconds: int, ho
         if row.state != ENDED:
             row.reason = "" if row.connected_at else "the collector did not answer, or did not ask for the holder"
             row.state, row.ended_at = ENDED, now
+            if row.connected_at:
+                _keep_claim(session, row, now + services.floor.claim)
             _log(session, services, row, at=now)
         session.add(row)
 
@@ -157,6 +162,8 @@ def _intend(services: Services, account_id: str, *, by: str, agent_number: str, 
         lock_person(session, account_id)
         file = read_case_file(session, account_id, lock=True)
         task = open_task(session, account_id)
+        if any(row.state in (INTENDED, *_ON_THE_LINE) for row in dials_of(session, task.key)):
+            raise DialRefused(f"account {account_id} is being dialled already")
         judged, why = _may_dial(services, session, file, task, by, now=now)
         if judged is None or why:
             raise DialRefused(f"account {account_id} is not to be called now: {why}")
@@ -207,6 +214,14 @@ def _may_connect(
         return _may_dial(services, session, file, task, row.collector, now=now)
     except CallRefused as error:
         return None, str(error)
+
+
+def _keep_claim(session: Session, row: models.CallDial, until: datetime) -> None:
+    """Whoever is on the line keeps the person, however long it takes, and then has the usual time for the outcome."""
+    held = claim_of(session, row.collector)
+    if held is not None and held.task == row.task:
+        held.until = until
+        session.add(held)
 
 
 def _count(session: Session, file: CaseFile, row: models.CallDial, judged: Judged, *, now: datetime) -> None:

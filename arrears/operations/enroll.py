@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from arrears.engine.contact.facts import ContactChannel, Facts
 from arrears.engine.decide import Decision, Perform, Skip, Wait, decide
 from arrears.engine.delinquency import at_local
 from arrears.engine.ladder import Ladder
-from arrears.engine.life.events import Billed
+from arrears.engine.life.events import AddressFound, Billed, one_line
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import CaseStatus, StepStatus
 from arrears.intake.portfolio import PortfolioRow, RejectedRow, read_portfolio, write_rejected
@@ -28,12 +29,14 @@ from arrears.ledger.cases import read_case_file
 from arrears.ledger.events import log_event
 from arrears.ledger.life import key_of
 from arrears.operations.inbox import take
+from arrears.operations.mail import ADDRESSES
 from arrears.operations.services import Services, find_ladder
 from arrears.operations.strain import count_accounts, require_room
 
 _BATCH = 1_000
 # The register of what falls due after the account was taken in.
 BILLS = "bills"
+_ADDRESS = ("street", "city", "region", "postal_code", "country")
 
 
 @dataclass(slots=True)
@@ -45,6 +48,7 @@ class Enrolment:
     enrolled: int = 0
     already: int = 0
     renewed: int = 0
+    moved: int = 0
     not_past_due: int = 0
     rejected: list[RejectedRow] = field(default_factory=list[RejectedRow])
     rejected_path: Path | None = None
@@ -67,7 +71,8 @@ def enroll(
     """Take every good row of `path` in, true as of `at`; refuse the bad ones by line and reason.
 
     Idempotent by account id: an account that is known is left as it is, unless its last case is closed and
-    the row is about a later due date: that is its next delinquency. A thousand rows are one
+    the row is about a later due date: that is its next delinquency; or its address is another: that is taken in.
+    A thousand rows are one
     transaction, so an interrupted run is completed by running it again. With `virtual`, an empty ledger's
     clock starts at `at`. Raises PortfolioError when the file as a whole cannot be read, TooMuchForSqlite.
     """
@@ -88,9 +93,13 @@ def enroll(
             again = [row for row in good if _is_next(known.get(row.account_id), row)]
             if not dry_run:
                 require_room(services, before + result.enrolled + len(new))
+            moved = _moved(session, known, good)
             result.already += len(good) - len(new) - len(again)
             result.renewed += len(again)
+            result.moved += len(moved)
             if not dry_run:
+                for row in moved:
+                    _readdress(services, session, row, result, at=at, who=who)
                 for row in again:
                     _renew(services, session, row, result, at=at, who=who, driver=driver)
             for row in new:
@@ -112,6 +121,7 @@ def enroll(
                 "enrolled": result.enrolled,
                 "already": result.already,
                 "renewed": result.renewed,
+                "moved": result.moved,
                 "rejected": len(result.rejected),
             }
             log_event(session, "portfolio", who=who, at=at, wall=services.clock.wall(), why=path.name, data=data)
@@ -120,33 +130,67 @@ def enroll(
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the ledger has of an account: its currency, the latest due date it knows of, whether a case is open."""
+    """What the ledger has of an account: its currency, the latest due date it knows of, whether a case is open.
+
+    `addresses`: where it is, and where it was when it came in.
+    """
 
     currency: str
     due_date: date
     open: bool
+    addresses: tuple[str, ...]
 
 
 def _known(session: Session, rows: list[PortfolioRow]) -> dict[str, _Known]:
     ids = [row.account_id for row in rows]
     account, case = models.Account, models.Case
-    accounts = select_columns(col(account.id), col(account.currency), col(account.due_date)).where(
-        col(account.id).in_(ids)
-    )
+    address = [col(getattr(account, part)) for part in _ADDRESS]
+    accounts = select_columns(
+        col(account.id), col(account.currency), col(account.due_date), col(account.opening_address), *address
+    ).where(col(account.id).in_(ids))
     cases = select_columns(col(case.account_id), col(case.due_date), col(case.status)).where(
         col(case.account_id).in_(ids)
     )
     connection = session.connection()
     found = {
         # One that was never behind may be so for the very date it was taken in with.
-        account_id: _Known(currency, due_date - timedelta(days=1), open=False)
-        for account_id, currency, due_date in connection.execute(accounts)
+        account_id: _Known(currency, due_date - timedelta(days=1), open=False, addresses=(opening, one_line(*parts)))
+        for account_id, currency, due_date, opening, *parts in connection.execute(accounts)
     }
     for account_id, due_date, status in connection.execute(cases):
         so_far = found[account_id]
         is_open = so_far.open or status != CaseStatus.CLOSED
         found[account_id] = replace(so_far, due_date=max(so_far.due_date, due_date), open=is_open)
     return found
+
+
+def _moved(session: Session, known: dict[str, _Known], rows: list[PortfolioRow]) -> list[PortfolioRow]:
+    """The rows of accounts that are known, at an address that never was theirs."""
+    odd = [row for row in rows if row.account_id in known and _address(row) not in known[row.account_id].addresses]
+    if not odd:
+        return []
+    told = models.LifeEvent
+    found = select(told).where(col(told.account_id).in_([row.account_id for row in odd]), told.kind == "address")
+    theirs = {(each.account_id, one_line(*(str(each.data[part]) for part in _ADDRESS))) for each in session.exec(found)}
+    return [row for row in odd if (row.account_id, _address(row)) not in theirs]
+
+
+def _address(row: PortfolioRow) -> str:
+    return one_line(*(getattr(row, part) for part in _ADDRESS))
+
+
+def _readdress(
+    services: Services, session: Session, row: PortfolioRow, result: Enrolment, *, at: datetime, who: str
+) -> None:
+    """The lender has another address by now; one that it has sent before is old news, and says nothing."""
+    mark = sha256(_address(row).encode()).hexdigest()[:16]
+    event = AddressFound(
+        key=key_of(ADDRESSES, f"{row.account_id}/{mark}"),
+        at=at,
+        why=f"portfolio {result.portfolio}",
+        **{part: getattr(row, part) for part in _ADDRESS},
+    )
+    take(services, session, row.account_id, event, received_at=at, via=f"portfolio {result.portfolio}", who=who)
 
 
 def _is_next(known: _Known | None, row: PortfolioRow) -> bool:

@@ -15,7 +15,9 @@ from arrears.engine.contact.rules import Rulebook
 from arrears.engine.delinquency import zone_of
 from arrears.engine.ladder import Ladder, Rung
 from arrears.ledger.cases import CaseFile, read_case_file
+from arrears.operations.approvals import approvals_shown
 from arrears.operations.facts import ladder_of, proposal_of, read_facts
+from arrears.operations.limits import limitation_shown
 from arrears.operations.services import Services, ledger_clock
 from arrears.operations.verdicts import recorded
 from arrears.policies.plain import in_words, kind_of, strength_in_words
@@ -54,6 +56,8 @@ def explain(
             "zones": list(file.account.zones),
             "steps": [explained(step, services.rulebook, file.zone) for step in steps],
             "if_proposed": _judged(services, session, file, ladder, proposed, moment) if proposed else None,
+            "approvals": [each for each in approvals_shown(services, file, now=moment) if rung in (None, each["rung"])],
+            "limitation": limitation_shown(services, file, now=moment),
             "next": file.case.next_reason,
         }
 
@@ -118,6 +122,7 @@ def _told(step: models.Step, zone: str) -> str:
     match step.status:
         case "done":
             told = f", {step.reason}" if step.carried_by else ""
+            told += f" with {step.payload['chosen']}" if "chosen" in step.payload else ""
             return f"{what} was made on {when}{told}: {len(step.rules)} rules were asked and none objected"
         case "skipped":
             by = f" ({', '.join(step.rules)})" if judged == "deny" else ""

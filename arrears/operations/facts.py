@@ -13,6 +13,7 @@ from arrears.engine.ladder import Ladder, Rung
 from arrears.engine.vocabulary import Stage, StepStatus
 from arrears.ledger.cases import CaseFile
 from arrears.ledger.contacts import lock_holder, read_consents, read_contacts, read_notices
+from arrears.operations.approvals import approval_of
 from arrears.operations.services import Services
 
 # A creditor that has charged the debt off counts as one that has accelerated it.
@@ -60,7 +61,7 @@ def read_facts(
         history=read_contacts(session, account.holder_id, now=now, days=rulebook.days_of_memory),
         consents=read_consents(session, account.id),
         notices=(*_given(file, ladder), *read_notices(session, account.id, since=_beginning(file))),
-        approved=rung.name in file.approvals,
+        approved=approval_of(services, file, rung.name, now=now).complete,
         limitation_ends=services.limitation_ends(file),
         days_past_due=dpd,
         accelerated=_charged_off(services, file, dpd) or _threatened(file, ladder),

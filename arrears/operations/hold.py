@@ -81,18 +81,24 @@ def hold(
             evidence=evidence,
             review_on=review_on,
         )
-        taken = take(
-            services,
-            session,
-            account_id,
-            event,
-            received_at=received_at,
-            via=source,
-            who=who,
-        )
-        if taken.new:
-            _tell_what_came_late(services, session, account_id, kind, at=received_at, who=who)
-        return taken.new
+        return set_hold(services, session, account_id, event, received_at=received_at, via=source, who=who)
+
+
+def set_hold(
+    services: Services,
+    session: Session,
+    account_id: str,
+    event: HoldSet,
+    *,
+    received_at: datetime,
+    via: str,
+    who: str,
+) -> bool:
+    """Take the hold in within the caller's transaction, and log what it came too late for; False when it is known."""
+    new = take(services, session, account_id, event, received_at=received_at, via=via, who=who).new
+    if new:
+        _tell_what_came_late(services, session, account_id, event.kind, at=received_at, who=who)
+    return new
 
 
 def would_have_stopped(services: Services, account_id: str, kind: str) -> list[models.Step]:

@@ -28,7 +28,7 @@ from arrears.operations.standstill import terms_of
 from arrears.operations.work import route
 
 # What the log says of an event besides its name: codes, never an amount, a number or anybody's words.
-_TOLD = ("kind", "channel", "channels")
+_TOLD = ("kind", "channel", "channels", "letter")
 
 
 class EventRefused(Exception):
@@ -94,7 +94,7 @@ def take(
         session.flush()
         _log(services, session, row, cases)
         restrict(session, account, row, event)
-        learn(session, account, event)
+        learn(session, account, row, event)
         route(session, row, event)
         # Money concerns its own debt; what is said about being contacted, all that the person has.
         touched = others if isinstance(event, RESTRICTIONS) else ()

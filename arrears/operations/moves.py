@@ -22,21 +22,28 @@ from arrears.engine.contact.spread import spread_out
 from arrears.engine.contact.verdict import Allow, Defer, Deny, Review, Scope
 from arrears.engine.decide import Close, Perform, Skip, Wait, decide
 from arrears.engine.ladder import Contacts, Ladder, Rung
+from arrears.engine.partners import Choice
 from arrears.engine.vocabulary import CaseStatus, ChannelName, StepStatus
+from arrears.ledger.ahead import next_step_id
 from arrears.ledger.cases import CaseFile, lock_person, read_case_file
 from arrears.ledger.events import log_event
 from arrears.ledger.owner import is_gone, this_process
 from arrears.ledger.references import free_reference
 from arrears.operations.brakes import Budget, braked
+from arrears.operations.choose_agency import choose_agency
 from arrears.operations.close import close_case
+from arrears.operations.court import papers_lacking, papers_of
+from arrears.operations.documents import say_what_lacks
 from arrears.operations.facts import gate_facts, ladder_of, proposal_of
+from arrears.operations.limits import heed_limit
 from arrears.operations.neighbours import Contact, company_of, turn_of
-from arrears.operations.prepare import CannotPrepare, TemplateUnusable, prepare
+from arrears.operations.prepare import CannotPrepare, PackIncomplete, TemplateUnusable, prepare
 from arrears.operations.recall import recall_what_is_due
 from arrears.operations.services import Services
 from arrears.operations.standstill import snapshot_of
 from arrears.operations.told import CARRIES, carrier_of, told_in, what_was_said
 from arrears.operations.verdicts import recorded
+from arrears.operations.work import Work, open_item
 
 # How long a brake keeps a timeline from looking again, in wall time.
 _BRAKE_PAUSE = timedelta(minutes=1)
@@ -164,9 +171,12 @@ class _Desk:
         # Before anything is decided: an account that comes back is the bank's to contact again.
         now = self.services.clock.now()
         self.recall_at = recall_what_is_due(self.services, self.session, self.file, at=now, who=self.who)
+        heed_limit(self.services, self.session, self.file, at=now)
+        lacks = papers_lacking(self.services, self.session, self.file, ladder, now=now)
         while True:
             now = self.services.clock.now()
-            match decide(snapshot_of(self.services, self.file, now=now, turn=self.turn), ladder, now=now):
+            case = snapshot_of(self.services, self.file, now=now, turn=self.turn, papers_lacking=lacks)
+            match decide(case, ladder, now=now):
                 case Close(outcome):
                     close_case(self.session, self.file, outcome, who=self.who, at=now, wall=wall)
                     recall_what_is_due(self.services, self.session, self.file, at=now, who=self.who)
@@ -174,6 +184,8 @@ class _Desk:
                 case Skip(rung, attempt, due_at, reason, unreached):
                     self._skip(self._planned(rung, attempt, due_at), reason, now, unreached=unreached)
                 case Wait(until, reason, rung_name):
+                    if lacks and lacks in reason:
+                        say_what_lacks(self.session, self.file, rung_name or "", lacks, at=now)
                     return self._stand(until, reason, rung_name, now)
                 case Perform(rung, attempt, due_at):
                     move = self._approach(ladder, rung, attempt, due_at, now, intend=intend, only=only)
@@ -243,13 +255,28 @@ class _Desk:
         self, step: models.Step, rung: Rung, facts: Facts, told: Sequence[Contact], now: datetime
     ) -> Move | None:
         wall = self.services.clock.wall()
+        agency: Choice | None = None
+        if rung.channel is ChannelName.AGENCY:
+            agency = choose_agency(self.services, self.session, self.file, rung, now=now)
+            if agency.partner is None:
+                return self._nobody_takes(step, agency, now)
         try:
             others = [other.file for other in told]
-            step.payload = prepare(self.services, self.file, step, rung, facts, others=others, now=now)
+            step.payload = prepare(
+                self.services, self.session, self.file, step, rung, facts, others=others, agency=agency, now=now
+            )
         except CannotPrepare as error:
             if told:
                 # What another account brings into the message must not be what keeps it from going out.
                 return self._intend(step, rung, facts, (), now)
+            if isinstance(error, PackIncomplete):
+                # Nothing leaves incomplete, and nothing is given up: whoever can make it good is told, once.
+                if step.reason != str(error):
+                    self._log("pack incomplete", now, step, why=str(error))
+                say_what_lacks(self.session, self.file, rung.name, str(error), at=now)
+                step.not_before, step.reason = now + _JUDGE_AGAIN, str(error)
+                self.session.add(step)
+                return None
             if isinstance(error, TemplateUnusable):
                 # Nothing is skipped for a slip of the pen: what is repaired goes out, and the other rungs meanwhile.
                 if step.reason != str(error):
@@ -265,14 +292,33 @@ class _Desk:
         step.status, step.at, step.reason, step.needs_person = StepStatus.INTENDED, now, "", False
         step.intended_wall = wall
         claim(self.services, self.session, step, wall)
+        # Until the outcome is known there is nothing here for another sweep to look at.
+        self.file.case.retry_at = step.lease_until
+        self.session.add(self.file.case)
         self.budget.spend()
         self._log("intended", now, step, rules=tuple(step.rules))
+        if rung.channel is ChannelName.LEGAL:
+            self._say_what_follows(rung, now)
         if told:
             step.payload = {**step.payload, CARRIES: [other.file.account.id for other in told]}
             for other in told:
                 desk = _Desk(self.services, self.session, other.file, (), self.who, self.budget)
                 desk.be_told(other, step, now)
         return Intended(intent_of(step), ChannelName(step.channel))
+
+    def _say_what_follows(self, rung: Rung, now: datetime) -> None:
+        """What goes to the lender's own lawyers may leave before all is there: somebody must bring the rest."""
+        if follows := papers_of(self.services, self.session, self.file.account).lacks:
+            say_what_lacks(self.session, self.file, rung.name, follows, at=now)
+
+    def _nobody_takes(self, step: models.Step, choice: Choice, now: datetime) -> None:
+        """No agency may have the account: a person is told why, and it is asked again later."""
+        step.not_before, reason = now + _JUDGE_AGAIN, f"no agency takes it: {choice.in_words()}"
+        if step.reason != reason:
+            step.reason = reason
+            self._log("no agency", now, step, why=reason)
+        open_item(self.session, step.account_id, Work.NO_AGENCY, key=step.reference, note=reason, at=now)
+        self.session.add(step)
 
     def be_told(self, mine: Contact, carrier: models.Step, now: datetime) -> None:
         """This account's contact is intended as part of another's."""
@@ -324,6 +370,7 @@ class _Desk:
         step = self.file.step(rung.name, attempt)
         if step is None:
             step = models.Step(
+                id=next_step_id(self.session),
                 case_id=self.file.case.id,
                 account_id=self.file.account.id,
                 rung=rung.name,
@@ -331,8 +378,12 @@ class _Desk:
                 stage=rung.stage,
                 channel=rung.channel,
                 status=StepStatus.PLANNED,
-                reference=free_reference(self.session, self.file.case.id, rung.name, attempt),
+                reference=free_reference(self.session, self.file.case, rung.name, attempt),
                 due_at=due_at,
+                # Given, because pydantic takes longer to find out what a default of `dict` wants than all else here.
+                rules=[],
+                verdict={},
+                payload={},
             )
             self.file.steps.append(step)
         self.session.add(step)

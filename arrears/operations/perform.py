@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from sqlalchemy import String, bindparam, exists
-from sqlmodel import Session, col, or_, select
+from sqlalchemy import select as select_columns
+from sqlmodel import Session, col, or_
 
 import models
 from arrears.channels.effect import (
     Absent,
+    Bulk,
     Declined,
     Done,
     Finding,
@@ -26,6 +30,7 @@ from arrears.channels.effect import (
 from arrears.engine.contact.facts import Proposal, contact_channel
 from arrears.engine.contact.holds import blocking_holds
 from arrears.engine.vocabulary import CaseStatus, ChannelName, Stage, StepStatus
+from arrears.ledger.ahead import is_reported
 from arrears.ledger.cases import CaseFile, lock_person, read_case_file
 from arrears.ledger.events import log_event
 from arrears.ledger.owner import this_process
@@ -46,13 +51,25 @@ def carry_out(services: Services, intent: Intent, channel: ChannelName, *, who: 
 
     Nothing is done if it stopped being ours: whoever slept through its lease may find others at it.
     """
+    result = attempt(services, intent, channel)
+    return result if isinstance(result, StepStatus) else settle(services, intent, channel, result, who=who)
+
+
+def attempt(services: Services, intent: Intent, channel: ChannelName) -> Outcome | StepStatus:
+    """Make the effect of an intent that is ours, unless it is no longer wanted; the step's status if it is not ours."""
     # Waited for before the last look, so that nothing that arrives meanwhile is missed, nor the lease outlived.
     if late := _out_of_turn(services, intent):
-        return _settle(services, intent, channel, late, who=who)
-    before = _withdrawn(services, intent)
-    if isinstance(before, StepStatus):
-        return before
-    return _settle(services, intent, channel, before or services.channels[channel].perform(intent), who=who)
+        return late
+    [before] = _last_look(services, [intent])
+    return services.channels[channel].perform(intent) if before is None else before
+
+
+def attempt_all(services: Services, intents: Sequence[Intent], channel: Bulk) -> list[Outcome | StepStatus]:
+    """`attempt` for many intents of a channel that makes many effects as one, after one last look for all."""
+    before = _last_look(services, intents)
+    wanted = [intent for intent, why in zip(intents, before, strict=True) if why is None]
+    made = iter(channel.perform_all(wanted) if wanted else ())
+    return [next(made) if why is None else why for why in before]
 
 
 def _out_of_turn(services: Services, intent: Intent) -> TryAgain | None:
@@ -66,21 +83,31 @@ def _out_of_turn(services: Services, intent: Intent) -> TryAgain | None:
 
 def reconcile(services: Services, intent: Intent, channel: ChannelName, *, who: str) -> StepStatus:
     """Find out what became of an intent that was cut short, and commit that. Nothing is repeated here."""
+    return settle(services, intent, channel, look_up(services, intent, channel), who=who)
+
+
+def look_up(services: Services, intent: Intent, channel: ChannelName) -> Finding:
+    """What the evidence says of an intent that was cut short."""
     with services.ledger.read() as session:
         sid = proof_of(session, intent.reference)
     # The provider's own report settles it sooner than its list, and does not depend on its being reachable.
-    finding = Found(sid) if sid else services.channels[channel].look_up(intent)
-    return _settle(services, intent, channel, finding, who=who)
+    return Found(sid) if sid else services.channels[channel].look_up(intent)
 
 
 # Life events after which a case may stand still though something is due.
-_MAY_PAUSE = ("promise", "plan", "charge")
+_MAY_PAUSE = ("promise", "plan", "charge", "returned_mail")
 # What can withdraw an intent, in one small query: it is asked before every effect.
 _STANDING = (
-    select(
-        models.Step,
-        models.Case.status,
-        models.Account.amount_due,
+    select_columns(
+        col(models.Step.reference),
+        col(models.Step.status),
+        col(models.Step.owner),
+        col(models.Step.intended_wall),
+        col(models.Step.lease_until),
+        col(models.Step.channel),
+        col(models.Step.verdict)["purpose"].as_string(),
+        col(models.Case.status),
+        col(models.Account.amount_due),
         or_(
             exists().where(
                 or_(
@@ -97,39 +124,72 @@ _STANDING = (
     )
     .join(models.Case, col(models.Case.id) == col(models.Step.case_id))
     .join(models.Account, col(models.Account.id) == col(models.Step.account_id))
-    .where(models.Step.reference == bindparam("reference", type_=String))
+    .where(col(models.Step.reference).in_(bindparam("references", type_=String, expanding=True)))
 )
 
 
-def _withdrawn(services: Services, intent: Intent) -> Declined | TryAgain | StepStatus | None:
-    """What arrived between intent and effect and stops it: a payment, a hold, a halt, the kill switch.
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """An intent as it is just before its effect."""
+
+    reference: str
+    status: str
+    owner: str
+    intended_wall: datetime | None
+    lease_until: datetime | None
+    channel: str
+    purpose: str | None
+    case_status: str
+    amount_due: int
+    may_stand_still: bool
+
+
+def _standing(session: Session, intents: Sequence[Intent]) -> list[_Standing]:
+    rows = session.connection().execute(_STANDING, {"references": [intent.reference for intent in intents]})
+    by_reference = {row[0]: _Standing(*row) for row in rows}
+    return [by_reference[intent.reference] for intent in intents]
+
+
+def _last_look(services: Services, intents: Sequence[Intent]) -> list[Declined | TryAgain | StepStatus | None]:
+    """What arrived since each intent and stops it: a payment, a hold, a halt, the kill switch.
 
     The step's status when the intent is not ours any more, or its lease ran out and it is anybody's.
     """
-    wall = services.clock.wall()
     with services.ledger.read() as session:
-        row = session.exec(_STANDING, params={"reference": intent.reference}).one()
-        step, case_status, amount_due, may_stand_still = row
-        ours = step.status == StepStatus.INTENDED and step.owner == this_process()
-        if not ours or step.intended_wall != intent.wall or step.lease_until is None or step.lease_until <= wall:
-            return StepStatus(step.status)
-        if amount_due <= 0:
-            return Declined("paid", "paid before it went out")
-        if case_status in (CaseStatus.HALTED, CaseStatus.CLOSED):
-            return Declined(case_status, f"case {case_status} before it went out")
-        if may_stand_still:
-            file = read_case_file(session, intent.account_id)
-            held = standstill(services, file, now=services.clock.now())
-            if held is not None:
-                return TryAgain(f"held before it went out: {held.reason}", after=timedelta(0))
-            proposal = Proposal(contact_channel(ChannelName(step.channel)), file.actor, _purpose(step))
-            if blocking_holds(proposal, services.rulebook, file.facts(), now=services.clock.now()):
-                return TryAgain("the holder closed this channel before it went out", after=timedelta(0))
-        for other in intent.payload.get(CARRIES, ()):
-            if _must_not_be_told(services, session, other, channel=ChannelName(step.channel), purpose=_purpose(step)):
-                return TryAgain(f"{other} is not to be told about any more", after=timedelta(0))
-        if why := stopped_why(session):
-            return TryAgain(f"stopped before it went out: {why}", after=timedelta(0))
+        stopped = stopped_why(session)
+        rows = zip(intents, _standing(session, intents), strict=True)
+        return [
+            _withdrawn(services, session, intent, step)
+            or (TryAgain(f"stopped before it went out: {stopped}", after=timedelta(0)) if stopped else None)
+            for intent, step in rows
+        ]
+
+
+def _withdrawn(
+    services: Services, session: Session, intent: Intent, step: _Standing
+) -> Declined | TryAgain | StepStatus | None:
+    ours = step.status == StepStatus.INTENDED and step.owner == this_process()
+    expired = step.lease_until is None or step.lease_until <= services.clock.wall()
+    if not ours or step.intended_wall != intent.wall or expired:
+        return StepStatus(step.status)
+    if step.amount_due <= 0:
+        return Declined("paid", "paid before it went out")
+    if step.case_status in (CaseStatus.HALTED, CaseStatus.CLOSED):
+        return Declined(step.case_status, f"case {step.case_status} before it went out")
+    channel, purpose, now = ChannelName(step.channel), step.purpose or "", services.clock.now()
+    if step.may_stand_still:
+        file = read_case_file(session, intent.account_id)
+        held = standstill(services, file, now=now)
+        if held is not None:
+            return TryAgain(f"held before it went out: {held.reason}", after=timedelta(0))
+        if channel is ChannelName.LETTER and file.mail_returned:
+            return TryAgain("mail came back from this address before it went out", after=timedelta(0))
+        proposal = Proposal(contact_channel(channel), file.actor, purpose)
+        if blocking_holds(proposal, services.rulebook, file.facts(), now=now):
+            return TryAgain("the holder closed this channel before it went out", after=timedelta(0))
+    for other in intent.payload.get(CARRIES, ()):
+        if _must_not_be_told(services, session, other, channel=channel, purpose=purpose):
+            return TryAgain(f"{other} is not to be told about any more", after=timedelta(0))
     return None
 
 
@@ -146,86 +206,89 @@ def _must_not_be_told(
     return bool(held) or standstill(services, file, now=now) is not None
 
 
-def _purpose(step: models.Step) -> str:
-    return str(step.verdict.get("purpose", ""))
-
-
-def _settle(
+def settle(
     services: Services, intent: Intent, channel: ChannelName, result: Outcome | Finding, *, who: str
 ) -> StepStatus:
     """Commit what is known about an intent. Nothing changes if it stopped being ours."""
-    now, wall = services.clock.now(), services.clock.wall()
     with services.ledger.write() as session:
-        # What becomes of a text may concern all that the person has.
-        if intent.payload.get(CARRIES) or channel is ChannelName.SMS:
-            lock_person(session, intent.account_id)
-        file = read_case_file(session, intent.account_id, lock=True)
-        step = file.step(intent.rung, intent.attempt)
-        assert step is not None, f"step {intent.key} has vanished"
-        if step.status != StepStatus.INTENDED or step.owner != this_process():
-            return StepStatus(step.status)
-        file.case.retry_at = None
-        data = {"rung": step.rung, "attempt": step.attempt, "reference": step.reference}
-        why = ""
-        match result:
-            case Done(proof, _) | Found(proof, _):
-                step.status, step.proof = StepStatus.DONE, proof
-                _raise_stage(file, step)
-                _keep(session, intent, step)
-                # The payment that closed the case may have come while a call was being queued.
-                drop_calls_if_paid(session, file, who=who, at=now, wall=wall)
-                data["proof"] = proof
-                why = "found after an interruption" if isinstance(result, Found) else ""
-            case Refused(code, reason):
-                step.status, step.reason = StepStatus.FAILED, f"{code}: {reason}"
-                why = step.reason
-            case Declined(code, reason):
-                step.status, step.reason = StepStatus.SKIPPED, f"{code}: {reason}"
-                why = step.reason
-            case Absent():
-                step.status, step.reason = StepStatus.PLANNED, "interrupted; proved not to have happened"
-                why = step.reason
-            case TryAgain(reason, after):
-                step.status, step.reason = StepStatus.PLANNED, reason
-                step.tries += 1
-                # What is put back again is not decided anew in the same breath: that could go on for ever.
-                pause = _backoff(step.tries) if after is None or (not after and step.tries > 1) else after
-                file.case.retry_at = wall + pause
-                file.case.next_reason, file.case.next_rung = reason, step.rung
-                why = reason
-            case InDoubt(reason):
-                step.reason, step.owner = reason, ""
-                step.lease_until = wall + timedelta(seconds=services.settings.doubt_seconds)
-                why = reason
-            case LookUpFailed(reason):
-                step.tries += 1
-                step.reason, step.owner = reason, ""
-                step.lease_until = wall + _backoff(step.tries)
-                why = reason
-            case Unprovable(reason):
-                step.status, step.reason, step.needs_person = StepStatus.UNKNOWN, reason, True
-                why = reason
-            case _:
-                assert_never(result)
-        if step.status == StepStatus.PLANNED and step.verdict.get("answers"):
-            # What answers the holder's own message is sent at once or not at all.
-            step.status, step.at, why = StepStatus.SKIPPED, now, step.reason
-            file.case.retry_at, file.case.next_rung = None, None
-        retry_at = file.case.retry_at
-        if step.status == StepStatus.PLANNED:
-            step.at = None
-            if file.case.status == CaseStatus.CLOSED:
-                step.status, step.at, step.reason = StepStatus.SKIPPED, now, f"case closed: {file.case.outcome}"
-                file.case.retry_at, file.case.next_rung = None, None
-                file.case.next_reason = why = step.reason
-        session.add(step)
-        session.add(file.case)
-        what = _event_name(StepStatus(step.status), result)
-        log_event(session, what, who=who, at=now, wall=wall, case=file.case, why=why, data=data)
-        settle_told(session, step, retry_at=retry_at, who=who, at=now, wall=wall)
-        if channel is ChannelName.SMS:
-            _what_became(services, session, file, step, result, who=who)
+        return settle_in(services, session, intent, channel, result, who=who)
+
+
+def settle_in(
+    services: Services, session: Session, intent: Intent, channel: ChannelName, result: Outcome | Finding, *, who: str
+) -> StepStatus:
+    """`settle` in the caller's transaction."""
+    now, wall = services.clock.now(), services.clock.wall()
+    # What becomes of a text may concern all that the person has.
+    if intent.payload.get(CARRIES) or channel is ChannelName.SMS:
+        lock_person(session, intent.account_id)
+    file = read_case_file(session, intent.account_id, lock=True)
+    step = file.step(intent.rung, intent.attempt)
+    assert step is not None, f"step {intent.key} has vanished"
+    if step.status != StepStatus.INTENDED or step.owner != this_process():
         return StepStatus(step.status)
+    file.case.retry_at = None
+    data = {"rung": step.rung, "attempt": step.attempt, "reference": step.reference}
+    why = ""
+    match result:
+        case Done(proof, _) | Found(proof, _):
+            step.status, step.proof = StepStatus.DONE, proof
+            _raise_stage(file, step)
+            _keep(session, intent, step)
+            # The payment that closed the case may have come while a call was being queued.
+            drop_calls_if_paid(session, file, who=who, at=now, wall=wall)
+            data["proof"] = proof
+            why = "found after an interruption" if isinstance(result, Found) else ""
+        case Refused(code, reason):
+            step.status, step.reason = StepStatus.FAILED, f"{code}: {reason}"
+            why = step.reason
+        case Declined(code, reason):
+            step.status, step.reason = StepStatus.SKIPPED, f"{code}: {reason}"
+            why = step.reason
+        case Absent():
+            step.status, step.reason = StepStatus.PLANNED, "interrupted; proved not to have happened"
+            why = step.reason
+        case TryAgain(reason, after):
+            step.status, step.reason = StepStatus.PLANNED, reason
+            step.tries += 1
+            # What is put back again is not decided anew in the same breath: that could go on for ever.
+            pause = _backoff(step.tries) if after is None or (not after and step.tries > 1) else after
+            file.case.retry_at = wall + pause
+            file.case.next_reason, file.case.next_rung = reason, step.rung
+            why = reason
+        case InDoubt(reason):
+            step.reason, step.owner = reason, ""
+            step.lease_until = wall + timedelta(seconds=services.settings.doubt_seconds)
+            why = reason
+        case LookUpFailed(reason):
+            step.tries += 1
+            step.reason, step.owner = reason, ""
+            step.lease_until = wall + _backoff(step.tries)
+            why = reason
+        case Unprovable(reason):
+            step.status, step.reason, step.needs_person = StepStatus.UNKNOWN, reason, True
+            why = reason
+        case _:
+            assert_never(result)
+    if step.status == StepStatus.PLANNED and step.verdict.get("answers"):
+        # What answers the holder's own message is sent at once or not at all.
+        step.status, step.at, why = StepStatus.SKIPPED, now, step.reason
+        file.case.retry_at, file.case.next_rung = None, None
+    retry_at = file.case.retry_at
+    if step.status == StepStatus.PLANNED:
+        step.at = None
+        if file.case.status == CaseStatus.CLOSED:
+            step.status, step.at, step.reason = StepStatus.SKIPPED, now, f"case closed: {file.case.outcome}"
+            file.case.retry_at, file.case.next_rung = None, None
+            file.case.next_reason = why = step.reason
+    session.add(step)
+    session.add(file.case)
+    what = _event_name(StepStatus(step.status), result)
+    log_event(session, what, who=who, at=now, wall=wall, case=file.case, why=why, data=data)
+    settle_told(session, step, retry_at=retry_at, who=who, at=now, wall=wall)
+    if channel is ChannelName.SMS:
+        _what_became(services, session, file, step, result, who=who)
+    return StepStatus(step.status)
 
 
 def _what_became(
@@ -238,7 +301,9 @@ def _what_became(
             if "status" in detail:
                 told = {"status": str(detail["status"] or "queued"), "error_code": str(detail.get("error_code") or "")}
                 note(services, session, step, sid=sid, **told, wall=wall)
-            heed(services, session, step, who=who, at=now, wall=wall)
+                heed(services, session, step, who=who, at=now, wall=wall)
+            elif is_reported(session, step.account_id, step.reference):
+                heed(services, session, step, who=who, at=now, wall=wall)
         case Refused(code) | Declined(code) if is_a_code(code):
             follow(services, session, file, step, code=code, who=who, at=now, wall=wall)
         case _:
@@ -282,6 +347,7 @@ def _keep(session: Session, intent: Intent, step: models.Step) -> None:
                     path=payload["path"],
                     sha256=payload["sha256"],
                     approved_by=payload["approved_by"],
+                    firm=payload["pack"]["facts"]["firm"],
                     at=intent.at,
                 )
             )

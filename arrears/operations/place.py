@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -14,8 +14,12 @@ import models
 from arrears.channels.agency import AgencyFolder, Manifest, PlacementFileError, PlacementRow, RecallRow
 from arrears.channels.effect import Absent, Done, Finding, Found, Intent, Outcome, Refused
 from arrears.clock import Clock
+from arrears.engine.partners import NO_PARTNERS, Partner, Partners
 from arrears.ledger.database import Ledger
 from arrears.operations.brakes import stopped_why
+
+# Placements whose numbers are looked up in one query.
+_AT_ONCE = 500
 
 
 class AgencyChannel:
@@ -31,17 +35,30 @@ class AgencyChannel:
 
     def perform(self, intent: Intent) -> Outcome:
         """Commit the placement; the file is owed from then on."""
-        agency, day = intent.payload["agency"], intent.at.astimezone(UTC).date()
-        try:
-            self._folder.path(agency, day)
-        except PlacementFileError as error:
-            return Refused("placement", str(error))
+        return self.perform_all([intent])[0]
+
+    def perform_all(self, intents: Sequence[Intent]) -> list[Outcome]:
+        """Commit the placements in one transaction."""
+        refused = {intent.reference: Refused("placement", why) for intent in intents if (why := self._unusable(intent))}
+        sound = [intent for intent in intents if intent.reference not in refused]
         with self._ledger.write() as session:
-            if session.get(models.Placement, intent.reference) is None:
-                session.add(_placement(intent, agency, day))
-                session.flush()
+            references = [intent.reference for intent in sound]
+            known = set(
+                session.exec(select(models.Placement.reference).where(col(models.Placement.reference).in_(references)))
+            )
+            new = [intent for intent in sound if intent.reference not in known]
+            session.add_all(_placement(intent) for intent in new)
+            session.flush()
+            for agency, day in sorted({(intent.payload["agency"], _day(intent)) for intent in new}):
                 mark_unwritten(session, models.PlacementBatch, agency, day)
-        return Done(f"placement:{intent.reference}")
+        return [refused.get(intent.reference) or Done(f"placement:{intent.reference}") for intent in intents]
+
+    def _unusable(self, intent: Intent) -> str:
+        try:
+            self._folder.path(intent.payload["agency"], _day(intent))
+        except PlacementFileError as error:
+            return str(error)
+        return ""
 
     def look_up(self, intent: Intent) -> Finding:
         """The placements are in the ledger: what is there happened, what is not did not."""
@@ -53,7 +70,9 @@ class AgencyChannel:
 _Batch = models.PlacementBatch | models.RecallBatch
 
 
-def write_agency_files(ledger: Ledger, folder: AgencyFolder, clock: Clock) -> tuple[str, ...]:
+def write_agency_files(
+    ledger: Ledger, folder: AgencyFolder, clock: Clock, partners: Partners = NO_PARTNERS
+) -> tuple[str, ...]:
     """Let every unwritten file hold its placements or recalls; what could not be written, in one line each.
 
     Written from the ledger's rows under the lock of the batch, so the same rows give the same bytes and
@@ -68,7 +87,7 @@ def write_agency_files(ledger: Ledger, folder: AgencyFolder, clock: Clock) -> tu
     for batch in owed:
         what = "placement" if isinstance(batch, models.PlacementBatch) else "recall"
         try:
-            _write(ledger, folder, clock, batch)
+            _write(ledger, folder, clock, batch, partners)
         except OSError as error:
             problems.append(f"{what} file of {batch.agency}, {batch.day}: {error.strerror or type(error).__name__}")
         except PlacementFileError as error:
@@ -80,7 +99,7 @@ def _owed(session: Session, kind: type[_Batch]) -> Sequence[_Batch]:
     return session.exec(select(kind).where(col(kind.unwritten)).order_by(col(kind.day), col(kind.agency))).all()
 
 
-def _write(ledger: Ledger, folder: AgencyFolder, clock: Clock, owed: _Batch) -> None:
+def _write(ledger: Ledger, folder: AgencyFolder, clock: Clock, owed: _Batch, partners: Partners) -> None:
     kind = type(owed)
     with ledger.write() as session:
         batch = session.exec(
@@ -88,31 +107,56 @@ def _write(ledger: Ledger, folder: AgencyFolder, clock: Clock, owed: _Batch) -> 
         ).one()
         if not batch.unwritten:
             return
-        manifest = _file(session, folder, batch)
+        manifest = _file(session, folder, batch, partners.named(batch.agency))
         batch.path, batch.count, batch.sha256 = manifest.path, manifest.count, manifest.sha256
         batch.written_at, batch.unwritten = clock.now(), False
         session.add(batch)
 
 
-def _file(session: Session, folder: AgencyFolder, batch: _Batch) -> Manifest:
+def _file(session: Session, folder: AgencyFolder, batch: _Batch, partner: Partner) -> Manifest:
     agency, day = batch.agency, batch.day
     if isinstance(batch, models.RecallBatch):
-        recalls = session.exec(select(models.Recall).where(models.Recall.agency == agency, models.Recall.day == day))
-        return folder.write_recalls(agency, day, [RecallRow.from_json(each.row) for each in recalls])
-    placed = session.exec(
-        select(models.Placement).where(models.Placement.agency == agency, models.Placement.day == day)
-    )
-    return folder.write(agency, day, [PlacementRow.from_json(each.row) for each in placed])
+        recall = models.Recall
+        recalls = session.exec(select(col(recall.row)).where(recall.agency == agency, recall.day == day))
+        called = [RecallRow.from_json(row) for row in cast(Iterable[dict[str, Any]], recalls)]
+        numbers = _numbers(session, partner, [row.placement_id for row in called])
+        return folder.write_recalls(agency, day, called, partner=partner, numbers=numbers)
+    placement = models.Placement
+    rows = session.exec(select(col(placement.row)).where(placement.agency == agency, placement.day == day))
+    placed = [PlacementRow.from_json(row) for row in cast(Iterable[dict[str, Any]], rows)]
+    numbers = _numbers(session, partner, [row.placement_id for row in placed])
+    return folder.write(agency, day, placed, partner=partner, numbers=numbers)
 
 
-def _placement(intent: Intent, agency: str, day: date) -> models.Placement:
+def _numbers(session: Session, partner: Partner, references: Sequence[str]) -> dict[str, int]:
+    """The number of each placement, for layouts that want one; given once, and never to another."""
+    if not partner.layout.numbers_placements:
+        return {}
+    found: dict[str, int] = {}
+    ordered = sorted(references)
+    for start in range(0, len(ordered), _AT_ONCE):
+        some = ordered[start : start + _AT_ONCE]
+        rows = session.exec(select(models.PlacementNumber).where(col(models.PlacementNumber.placement).in_(some)))
+        known = {row.placement: row.number for row in rows if row.number is not None}
+        new = [models.PlacementNumber(placement=each) for each in some if each not in known]
+        session.add_all(new)
+        session.flush()
+        found |= known | {row.placement: row.number for row in new if row.number is not None}
+    return found
+
+
+def _day(intent: Intent) -> date:
+    return intent.at.astimezone(UTC).date()
+
+
+def _placement(intent: Intent) -> models.Placement:
     row: dict[str, Any] = intent.payload["row"]
     return models.Placement(
         reference=intent.reference,
         account_id=intent.account_id,
         case_id=intent.payload["case_id"],
-        agency=agency,
-        day=day,
+        agency=intent.payload["agency"],
+        day=_day(intent),
         balance=row["balance"]["amount"],
         currency=row["balance"]["currency"],
         status="placed",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
+
+from sqlmodel import Session
 
 import models
 from arrears.channels.agency import PlacementRow
@@ -20,14 +22,16 @@ from arrears.engine.contact.verdict import Allow
 from arrears.engine.delinquency import days_past_due, local_date
 from arrears.engine.ladder import Rung
 from arrears.engine.money import Money
-from arrears.engine.vocabulary import ChannelName, StepStatus
+from arrears.engine.partners import Choice
+from arrears.engine.vocabulary import ChannelName
 from arrears.ledger.cases import CaseFile
+from arrears.operations.court import referral_pack
 from arrears.operations.facts import proposal_of
 from arrears.operations.links import holder_link
 from arrears.operations.senders import sender_for
 from arrears.operations.services import TEMPLATE_KINDS, Services
 from arrears.operations.standstill import books_of
-from arrears.rendering.context import Address, ChronologyLine, ContactContext, OtherAccount, StatementLine
+from arrears.rendering.context import AccountItem, Address, ContactContext, OtherAccount
 from arrears.rendering.errors import RenderError, TemplateError
 from arrears.rendering.segments import segments
 
@@ -43,25 +47,31 @@ class CannotPrepare(Exception):
     """The step cannot be made as things are: it fails with this reason, and the ladder goes on."""
 
 
+class PackIncomplete(CannotPrepare):
+    """Something that a referral encloses is missing or changed: the step waits until a person has made it good."""
+
+
 class TemplateUnusable(CannotPrepare):
     """The template is broken, for whomever it is filled in: the step waits until somebody has repaired it."""
 
 
 def prepare(
     services: Services,
+    session: Session,
     file: CaseFile,
     step: models.Step,
     rung: Rung,
     facts: Facts,
     *,
     others: Sequence[CaseFile] = (),
+    agency: Choice | None = None,
     now: datetime,
 ) -> dict[str, Any]:
     """The step's payload: JSON values only, enough to carry it out and to look it up.
 
-    The message tells about the accounts of `others` as well.
+    The message tells about the accounts of `others` as well. `agency`: the one that was chosen for a placement.
     """
-    context = contact_context(services, file, step, agency=rung.agency, now=now)
+    context = contact_context(services, file, step, agency=(agency.partner or "") if agency else "", now=now)
     context = replace(context, others=tuple(_other(other) for other in others))
     try:
         if rung.channel.reaches_the_holder:
@@ -82,19 +92,23 @@ def prepare(
                 return _call(services, file, rung, context)
             case ChannelName.LETTER:
                 link = holder_link(services.settings, step.reference, now=now)
-                context = replace(context, pay_link=link or context.payment_url)
+                context = replace(context, pay_link=link or context.payment_url, items=account_items(services, file))
                 payload = services.letters.prepare(rung.template, context)
                 return {**payload, "case_id": file.case.id}
             case ChannelName.AGENCY:
-                return {"agency": rung.agency, "case_id": file.case.id, "row": _placement(file, step, context, now)}
+                assert agency is not None
+                payload = {"agency": agency.partner, "chosen": agency.in_words(), "case_id": file.case.id}
+                return {**payload, "row": _placement(file, step, context, now)}
             case ChannelName.LEGAL:
-                return _referral(services, file, rung, context, now)
+                pack = referral_pack(services, session, file, rung, context, facts, now=now)
+                names = ", ".join(line.by for line in pack.facts.approvals)
+                return {**services.legal.prepare(pack), "case_id": file.case.id, "approved_by": names}
     except RenderError as error:
         raise (CannotPrepare if error.code == "missing_glyph" else TemplateUnusable)(str(error)) from error
     except TemplateError as error:
         raise TemplateUnusable(str(error)) from error
     except ReferralPackError as error:
-        raise CannotPrepare(str(error)) from error
+        raise PackIncomplete(str(error)) from error
 
 
 def text_payload(services: Services, file: CaseFile, *, number: str, body: str) -> dict[str, Any]:
@@ -211,54 +225,23 @@ def _placement(file: CaseFile, step: models.Step, context: ContactContext, now: 
     ).to_json()
 
 
-def _referral(services: Services, file: CaseFile, rung: Rung, context: ContactContext, now: datetime) -> dict[str, Any]:
-    approval = file.approvals.get(rung.name)
-    done = [s for s in file.steps if s.status == StepStatus.DONE]
-    payload = services.legal.prepare(
-        context,
-        statement=_statement(services, file),
-        chronology=[_chronology(s) for s in file.steps if s.status != StepStatus.PLANNED],
-        letters=[(s.rung, s.payload["path"]) for s in done if ChannelName(s.channel) is ChannelName.LETTER],
-        approved_by=approval.approved_by if approval else "",
-        approved_at=iso(approval.at) if approval else "",
-        limitation_ends=services.limitation_ends(file),
-    )
-    return {**payload, "case_id": file.case.id, "approved_by": approval.approved_by if approval else ""}
-
-
-_ENTRIES: Mapping[str, str] = {
-    "payment": "Payment {}",
-    "reversal": "Payment taken back {}",
-    "fee": "Fee {}",
-    "interest": "Interest {}",
-    "adjustment": "Correction {}",
-    "billed": "New statement {}",
-    "waived": "Charges waived",
+_KINDS = {
+    "billed": "statements",
+    "fee": "fees",
+    "interest": "interest",
+    "payment": "payments",
+    "reversal": "payments",
+    "adjustment": "corrections",
+    "waived": "corrections",
 }
 
 
-def _statement(services: Services, file: CaseFile) -> list[StatementLine]:
-    """What was owed when the account came in, and every change since: adds up to the balance claimed."""
+def account_items(services: Services, file: CaseFile) -> tuple[AccountItem, ...]:
+    """The balance as the account came in and the sums of what has changed it since; none where nothing has."""
     account = file.account
-    opening = StatementLine(account.due_date, "Balance past due", Money(account.opening_balance, account.currency))
-    return [
-        opening,
-        *(
-            StatementLine(
-                entry.at.date(), _ENTRIES[entry.what].format(entry.reference), Money(entry.change, account.currency)
-            )
-            for entry in books_of(services, file).entries
-        ),
-    ]
-
-
-def _chronology(step: models.Step) -> ChronologyLine:
-    return ChronologyLine(
-        at=iso(step.at) if step.at else "",
-        rung=step.rung,
-        attempt=step.attempt,
-        channel=step.channel,
-        status=step.status,
-        reference=step.reference,
-        reason=step.reason,
-    )
+    sums: dict[str, int] = dict.fromkeys(_KINDS.values(), 0)
+    for entry in books_of(services, file).entries:
+        sums[_KINDS[entry.what]] += entry.change
+    changes = [AccountItem(k, account.due_date, Money(s, account.currency)) for k, s in sums.items() if s]
+    opening = AccountItem("opening", account.due_date, Money(account.opening_balance, account.currency))
+    return (opening, *changes) if changes else ()

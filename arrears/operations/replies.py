@@ -194,7 +194,7 @@ def _answer(
         stage=Stage.SMS,
         channel=ChannelName.SMS,
         status=StepStatus.INTENDED,
-        reference=free_reference(session, file.case.id, template, attempt),
+        reference=free_reference(session, file.case, template, attempt),
         due_at=at,
         at=at,
         number=file.number,

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+import models
 from arrears.channels.agency import AgencyFolder
+from arrears.channels.documents import DocumentStore
 from arrears.channels.effect import Channel
 from arrears.channels.legal import LegalChannel
 from arrears.channels.letter import LetterChannel
@@ -20,6 +22,7 @@ from arrears.engine.contact.notices import with_notices
 from arrears.engine.contact.rules import Rulebook
 from arrears.engine.delivery import DeliveryPolicy
 from arrears.engine.ladder import Ladder
+from arrears.engine.partners import NO_PARTNERS, Partners
 from arrears.engine.vocabulary import ChannelName
 from arrears.ledger import state
 from arrears.ledger.cases import CaseFile
@@ -33,7 +36,9 @@ from arrears.policies.contact_rules import load_rulebook
 from arrears.policies.delivery import load_delivery
 from arrears.policies.floor import Floor, load_floor
 from arrears.policies.ladders import LadderShelf, load_ladders
-from arrears.policies.limitation import Limitation, load_limitation
+from arrears.policies.limitation import Limitation, Reckoned, load_limitation
+from arrears.policies.partners import load_partners
+from arrears.policies.referrals import ReferralPolicy, Referrals, load_referrals
 from arrears.rendering.catalog import Catalog, Kind, open_catalog
 from arrears.settings import ROOT, Settings
 
@@ -51,14 +56,18 @@ class Services:
     ladders: LadderShelf
     rulebook: Rulebook
     limitation: Limitation
+    referrals: Referrals
     floor: Floor
     delivery: DeliveryPolicy
     catalog: Catalog
     channels: Mapping[ChannelName, Channel]
     letters: LetterChannel
     legal: LegalChannel
+    documents: DocumentStore
     placements: AgencyFolder
     pace: Pace = field(default_factory=NoPace)
+    partners: Partners = NO_PARTNERS
+    live: bool = True
     _lawful: dict[_LadderKey, Ladder] = field(default_factory=dict[_LadderKey, Ladder])
 
     def ladder(self, name: str, version: int) -> Ladder:
@@ -81,9 +90,17 @@ class Services:
 
     def limitation_ends(self, file: CaseFile) -> date | None:
         """First day on which the claim is time-barred; None when unknown."""
-        paid_on = file.last_payment_at.date() if file.last_payment_at else None
+        reckoned = self.limitation_of(file)
+        return reckoned.ends if reckoned else None
+
+    def limitation_of(self, file: CaseFile) -> Reckoned | None:
+        """The limitation period of the claim; None when nobody knows it."""
         account = file.account
-        return self.limitation.limitation_ends(account.country, account.region, paid_on, file.case.due_date)
+        return self.limitation.reckon(account.country, account.region, file.last_payment_on, file.case.due_date)
+
+    def referral_policy(self, account: models.Account) -> ReferralPolicy:
+        """What a referral of this account holds."""
+        return self.referrals.policy(account.country, account.region)
 
     def at(self, clock: Clock) -> Services:
         """The same deployment on another clock."""
@@ -111,13 +128,15 @@ def open_services(settings: Settings, *, live: bool = True, pace: Pace | None = 
     """Open the ledger and load policies and templates; every broken one is named in the error.
 
     Texts go out through Twilio only when `live` and Twilio is configured, at `pace`; by default this process keeps
-    the one that is set.
+    the one that is set. Only a `live` sweep hands files over to partners.
     """
     ladders = load_ladders(settings.policies / "ladders")
     rulebook = load_rulebook(settings.policies / "contact-rules")
     limitation = load_limitation(settings.policies / "limitation.yaml")
+    referrals = load_referrals(_policy(settings, "referrals"))
     floor = load_floor(_policy(settings, "floor.yaml"))
     delivery = load_delivery(_policy(settings, "delivery/twilio.yaml"))
+    partners = load_partners(settings.policies / "partners")
     catalog = open_catalog(settings.templates)
     for ladder in ladders.versions.values():
         for rung in ladder.rungs:
@@ -128,9 +147,12 @@ def open_services(settings: Settings, *, live: bool = True, pace: Pace | None = 
             if notice.template:
                 catalog.require(Kind.LETTERS, notice.template, where=f"{pack.jurisdiction}: rule {notice.id!r}")
                 _require_words(catalog, rulebook, ChannelName.LETTER, notice.template)
+    for place, locale, paper in referrals.papers():
+        catalog.require(Kind.LEGAL, paper, locale, where=f"referrals/{place}.yaml")
     ledger = Ledger.open(settings.database_url, limits(settings))
     letters = LetterChannel(settings.outbox, catalog)
-    legal = LegalChannel(settings.outbox, catalog)
+    documents = DocumentStore(settings.documents)
+    legal = LegalChannel(settings.outbox, catalog, documents)
     placements = AgencyFolder(settings.outbox)
     sms: Channel = OutboxSms(settings.outbox)
     if live and settings.twilio_configured:
@@ -149,6 +171,7 @@ def open_services(settings: Settings, *, live: bool = True, pace: Pace | None = 
         ladders=ladders,
         rulebook=rulebook,
         limitation=limitation,
+        referrals=referrals,
         floor=floor,
         delivery=delivery,
         catalog=catalog,
@@ -161,7 +184,10 @@ def open_services(settings: Settings, *, live: bool = True, pace: Pace | None = 
         },
         letters=letters,
         legal=legal,
+        documents=documents,
         placements=placements,
+        partners=partners,
+        live=live,
         pace=pace or (LocalPace(settings.texts_per_second) if settings.texts_per_second else NoPace()),
     )
 

@@ -14,11 +14,14 @@ from arrears.clock import iso
 from arrears.engine.contact.facts import Facts
 from arrears.engine.contact.holds import standing
 from arrears.engine.delinquency import days_past_due
+from arrears.engine.life.events import MailReturned, in_order
 from arrears.engine.life.placements import referrals
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import CaseStatus, Stage
-from arrears.ledger.cases import has_case, hold_fact, holds_of, read_case_file
+from arrears.ledger.cases import CaseFile, has_case, hold_fact, holds_of, read_case_file
+from arrears.operations.approvals import approvals_shown
 from arrears.operations.deliveries import deliveries_of
+from arrears.operations.limits import limitation_shown
 from arrears.operations.recall import placements_of
 from arrears.operations.services import Services, ledger_clock
 from arrears.operations.standstill import arranged
@@ -35,7 +38,9 @@ def show(services: Services, account_id: str) -> dict[str, Any]:
         account, case = file.account, file.case
         rows = session.exec(select(models.Referral).where(models.Referral.account_id == account_id)).all()
         made = [(row.reference, row.at) for row in rows]
+        firms = {row.reference: row.firm or None for row in rows}
         reports = deliveries_of(session, [step.reference for step in file.steps])
+        chosen = {step.reference: str(step.payload.get("chosen", "")) for step in file.steps}
         dpd = days_past_due(case.due_date, now, file.zone)
         waiting = case.status != CaseStatus.CLOSED and case.next_reason
         return {
@@ -64,11 +69,13 @@ def show(services: Services, account_id: str) -> dict[str, Any]:
                 for each in arranged(services, file, now=now)
             ],
             "steps": [_step(step, reports.get(step.reference)) for step in file.steps],
+            "mail": _mail(file),
             "placements": [
                 {
                     "reference": each.placed.reference,
                     "rung": each.placed.rung,
                     "agency": each.placed.agency,
+                    "chosen": chosen.get(each.placed.reference, ""),
                     "status": each.status,
                     "reason": each.reason,
                     "remitted": Money(each.remitted, account.currency).decimal_text(),
@@ -79,14 +86,17 @@ def show(services: Services, account_id: str) -> dict[str, Any]:
             "referrals": [
                 {
                     "reference": each.reference,
-                    "status": each.report or "referred",
-                    "detail": each.detail,
+                    "status": each.status,
+                    "firm": firms[each.reference],
+                    "detail": each.wanted or each.detail,
                     "judgment": Money(each.judgment, account.currency).decimal_text()
                     if each.judgment is not None
                     else None,
                 }
                 for each in referrals(made, file.life)
             ],
+            "limitation": limitation_shown(services, file, now=now),
+            "approvals": approvals_shown(services, file, now=now),
             "milestones": [
                 {
                     "milestone": rule.milestone,
@@ -138,6 +148,17 @@ def _standing(
     ]
 
 
+def _mail(file: CaseFile) -> dict[str, Any]:
+    """Whether letters reach the holder, and those that came back, the last first."""
+    back = [event for event in in_order(file.life) if isinstance(event, MailReturned)]
+    return {
+        "address": "bad" if file.mail_returned else "good",
+        "returned": [
+            {"letter": each.letter, "on": each.at.date().isoformat(), "reason": each.why} for each in reversed(back)
+        ],
+    }
+
+
 def _current(
     services: Services,
     account: models.Account,
@@ -159,8 +180,11 @@ def _current(
         "holds": _standing(services, account, [*holds[0], *holds[1]], now),
         "arrangements": [],
         "steps": [],
+        "mail": {"address": "good", "returned": []},
         "placements": [],
         "referrals": [],
+        "limitation": None,
+        "approvals": [],
         "milestones": [],
         "next": None,
         "outcome": None,

@@ -12,6 +12,7 @@ from arrears.engine.life.arrangements import Arrangement, arrangements, last_bro
 from arrears.engine.life.books import Books
 from arrears.engine.life.events import Plan, Promise
 from arrears.ledger.cases import CaseFile
+from arrears.operations.approvals import approval_of
 from arrears.operations.services import Services, UnknownLadder
 
 LEFTOVER = "only fees and interest are left; a person must decide whether to keep or to waive them"
@@ -51,12 +52,16 @@ def broken_at(services: Services, file: CaseFile, *, now: datetime) -> datetime 
     return broken.ended_at if broken is not None else None
 
 
-def snapshot_of(services: Services, file: CaseFile, *, now: datetime, turn: Turn | None = None) -> Case:
+def snapshot_of(
+    services: Services, file: CaseFile, *, now: datetime, turn: Turn | None = None, papers_lacking: str = ""
+) -> Case:
     """What `decide` is told about the case at `now`."""
     return file.snapshot(
         suspension=standstill(services, file, now=now),
         broken_at=broken_at(services, file, now=now),
         limitation_ends=services.limitation_ends(file),
+        approvals={rung: approval_of(services, file, rung, now=now) for rung in file.approvals},
+        papers_lacking=papers_lacking,
         turn=turn,
     )
 

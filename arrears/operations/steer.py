@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 import models
-from arrears.engine.vocabulary import CaseStatus, StepStatus
+from arrears.engine.approval import same_person
+from arrears.engine.vocabulary import CaseStatus, ChannelName, StepStatus
 from arrears.ledger.cases import lock_person, read_case_file
 from arrears.ledger.events import log_event
+from arrears.operations.approvals import approval_of
+from arrears.operations.court import papers_of
 from arrears.operations.facts import ladder_of, proposal_of
+from arrears.operations.limits import limitation_in_words, limitation_shown
 from arrears.operations.reconsider import say_whether_held
 from arrears.operations.services import Services
 from arrears.operations.told import settle_told
@@ -28,10 +33,18 @@ class Settlement(StrEnum):
     SKIP = "skip"
 
 
-def approve(services: Services, account_id: str, rung: str, *, by: str, at: datetime) -> bool:
-    """Give the approval a rung asks for; False when it was given before.
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """What became of an approval. `new` is False when the rung was approved before; `missing`: people still needed."""
 
-    Raises UnknownAccount and SteeringRefused.
+    new: bool
+    missing: int
+
+
+def approve(services: Services, account_id: str, rung: str, *, by: str, at: datetime) -> Approved:
+    """Give the approval a rung asks for, as the first or the second person of two.
+
+    Raises UnknownAccount and SteeringRefused, the latter when the same person would be both.
     """
     if not by.strip():
         raise SteeringRefused("an approval needs the name of the person who gives it")
@@ -41,24 +54,39 @@ def approve(services: Services, account_id: str, rung: str, *, by: str, at: date
         ladder = ladder_of(services, session, file, now=at)
         if rung not in ladder.by_name:
             raise SteeringRefused(f"ladder {ladder.id} has no rung {rung!r}; it has {', '.join(ladder.by_name)}")
-        if rung in file.approvals:
-            return False
-        session.add(models.Approval(case_id=file.case.id, rung=rung, approved_by=by, at=at))
+        stands = approval_of(services, file, rung, now=at)
+        if stands.complete:
+            return Approved(new=False, missing=0)
+        name = " ".join(by.split())
+        if any(same_person(given.by) == same_person(name) for given in stands.counted):
+            raise SteeringRefused(
+                f"{name} has approved {rung} of account {account_id} already; the second approval must be another's"
+            )
+        balance = file.account.balance
+        session.add(models.Approval(case_id=file.case.id, rung=rung, approved_by=name, at=at, balance=balance))
+        count = len(stands.counted) + 1
+        data: dict[str, object] = {"rung": rung, "approval": count, "of": stands.needed}
         wall = services.clock.wall()
-        log_event(session, "approved", who=by, at=at, wall=wall, case=file.case, data={"rung": rung})
+        log_event(session, "approved", who=name, at=at, wall=wall, case=file.case, data=data)
         make_due(session, file.case, at=at)
-        return True
+        return Approved(new=True, missing=stands.needed - count)
 
 
 def questions(services: Services, account_id: str, rung: str, *, at: datetime) -> list[tuple[str, str]]:
-    """What only a person can answer before `rung` is approved: the rule that asks, and the question."""
+    """What whoever approves `rung` answers for: the rule that asks and its question; before court, the limitation."""
     with services.ledger.read() as session:
         file = read_case_file(session, account_id)
         asked = ladder_of(services, session, file, now=at).by_name.get(rung)
         if asked is None:
             return []
         docket = services.rulebook.docket(proposal_of(file, asked), file.facts(), at.date())
-        return [(rule.id, question) for rule in docket.stage_gates for question in rule.asks]
+        found = [(rule.id, question) for rule in docket.stage_gates for question in rule.asks]
+        if asked.channel is ChannelName.LEGAL:
+            shown = limitation_shown(services, file, now=at)
+            found.append((shown["rule"] if shown else "LIMITATION", limitation_in_words(shown)))
+            if lacks := papers_of(services, session, file.account).lacks:
+                found.append(("DOCUMENTS", f"not on file: {lacks}"))
+        return found
 
 
 def halt(services: Services, account_id: str, *, why: str, who: str, at: datetime) -> bool:

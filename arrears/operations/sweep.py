@@ -1,29 +1,38 @@
-"""Advance whatever is due, one account after another; one that fails never stops the others."""
+"""Advance whatever is due, batch after batch; an account that fails never stops the others."""
 
 from __future__ import annotations
 
 import heapq
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlmodel import Session, col, or_, select
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, and_, col, or_, select
 
 import models
 from arrears.clock import VirtualClock, iso
 from arrears.engine.vocabulary import CaseStatus, StepStatus
 from arrears.ledger import state
 from arrears.ledger.owner import is_gone
-from arrears.operations.advance import Advanced, advance, record_failure
+from arrears.operations.advance import Advanced
+from arrears.operations.batch import Batch, advance_many
 from arrears.operations.brakes import Budget
-from arrears.operations.moves import Standstill
+from arrears.operations.hand_over import HandedOver, hand_over
+from arrears.operations.limits import tell_of_limits
+from arrears.operations.moves import Closed, Standstill
 from arrears.operations.place import write_agency_files
 from arrears.operations.services import Services
 from arrears.operations.texts import Asked, ask_what_became
 
+_LONG = timedelta(seconds=10)
 logger = logging.getLogger(__name__)
+
+# Where so many accounts came to rest is kept to be shown; of a million it would be a gigabyte.
+_KEPT = 1_000
 
 TIMELINE, SWEEP = "timeline", "sweep"
 
@@ -32,12 +41,29 @@ class ClockStandsLater(ValueError):
     """The ledger's virtual clock is past the instant asked for: time does not go back."""
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """With which part of what is due a sweep begins: `number` (from 0) of `of`."""
+
+    number: int = 0
+    of: int = 1
+
+    @property
+    def suffix(self) -> str:
+        """`-2` for the second of several."""
+        return f"-{self.number + 1}" if self.of > 1 else ""
+
+
+WHOLE = Share()
+
+
 @dataclass(slots=True)
 class Swept:
     """What one sweep did: accounts looked at, effects made, who failed, what stopped it early.
 
-    `unwritten`: placement files that are owed and could not be written, a line each. `asked`: texts whose end
-    nobody had reported, which the provider was asked about.
+    `due`: the accounts that it was about. `unwritten`: placement files that are owed and could not be written, a line
+    each. `handed`: files that went to partners, and those that could not. `asked`: texts whose end nobody had
+    reported, which the provider was asked about.
     """
 
     looked_at: int = 0
@@ -46,9 +72,24 @@ class Swept:
     closed: int = 0
     failed: list[str] = field(default_factory=list[str])
     unwritten: tuple[str, ...] = ()
+    handed: HandedOver = field(default_factory=HandedOver)
     asked: Asked = field(default_factory=Asked)
     braked: str | None = None
     rested: dict[str, Advanced] = field(default_factory=dict[str, Advanced])
+    due: list[str] = field(default_factory=list[str])
+
+    def add(self, batch: Batch, *, most_kept: int | None = None) -> None:
+        """Count what a batch did, and keep where its accounts came to rest, up to so many in all."""
+        self.failed.extend(batch.failed)
+        for account_id, advanced in batch.rested.items():
+            self.effects += advanced.effects
+            self.by_channel.update(advanced.by_channel)
+            if most_kept is None or len(self.rested) < most_kept:
+                self.rested[account_id] = advanced
+            if isinstance(advanced.rest, Closed):
+                self.closed += 1
+            elif advanced.rest.braked:
+                self.braked = advanced.rest.reason
 
 
 def sweep(
@@ -58,86 +99,104 @@ def sweep(
     budget: Budget,
     accounts: Iterable[str] | None = None,
     limit: int = 10_000,
-    progress: Callable[[int, int], None] | None = None,
-    before: Callable[[], None] | None = None,
+    share: Share = WHOLE,
+    progress: Callable[[Swept, int], None] | None = None,
 ) -> Swept:
-    """Advance every account that is due (or just `accounts`), at the services' clock.
+    """Advance every account that is due (or just `accounts`, due or not), at the services' clock.
 
-    Cases that a timeline drives are left to it until they are late by the sweep's grace.
+    Cases that a timeline drives are left to it until they are late by the sweep's grace. Several sweeps may be at it
+    at once, in this process or others: each leaves out what another has taken, and begins with its own `share`.
     """
     result = Swept()
     # First, so that what follows from it is decided in this very sweep.
-    result.asked = ask_what_became(services, who=who)
+    if share.number == 0:
+        result.asked = ask_what_became(services, who=who)
     if result.asked.silent:
         logger.warning("%s; the next sweep asks again", result.asked.silent)
-    ids = list(accounts) if accounts is not None else due_accounts(services, limit=limit)
-    for account_id in ids:
-        if before is not None:
-            before()
-        if not _one(services, account_id, result, who=who, budget=budget):
-            break
-        if progress is not None:
-            progress(result.looked_at, len(ids))
+    if accounts is not None:
+        result.due, still_due = list(accounts), None
+    else:
+        abandoned = _abandoned(services)
+        result.due = _first(abandoned, _due(services, limit=limit))
+        still_due = or_(_is_due(services), col(models.Case.account_id).in_(abandoned))
+    with pool_of(services) as pool:
+        for some in _batches(result.due, services.settings.sweep_batch, share):
+            batch = advance_many(services, some, who=who, budget=budget, due=still_due, pool=pool)
+            result.add(batch, most_kept=_KEPT)
+            result.looked_at += len(some)
+            if progress is not None:
+                progress(result, len(result.due))
+            if result.braked:
+                break
+    tell_of_limits(services)
     _write_files(services, result)
     return result
 
 
-def _one(services: Services, account_id: str, result: Swept, *, who: str, budget: Budget) -> bool:
-    """Advance one account into `result`; False when a brake says that the rest would be in vain."""
-    result.looked_at += 1
-    try:
-        advanced = advance(services, account_id, who=who, budget=budget)
-    except Exception as error:
-        logger.error("account %s failed: %s", account_id, type(error).__name__)
-        record_failure(services, account_id, error, who=who)
-        result.failed.append(account_id)
-        return True
-    result.effects += advanced.effects
-    result.by_channel.update(advanced.by_channel)
-    result.rested[account_id] = advanced
-    if isinstance(advanced.rest, Standstill):
-        if advanced.rest.braked:
-            result.braked = advanced.rest.reason
-            return False
-    else:
-        result.closed += 1
-    return True
+def pool_of(services: Services) -> ThreadPoolExecutor:
+    """The threads in which a driver makes effects that take their time: letters, texts over the network."""
+    return ThreadPoolExecutor(services.settings.effects_at_once, thread_name_prefix="effects")
+
+
+def _batches(accounts: list[str], size: int, share: Share) -> Iterator[list[str]]:
+    """All of `accounts` in batches, from the beginning of the share on."""
+    batches = [accounts[start : start + size] for start in range(0, len(accounts), size)]
+    first = len(batches) * share.number // share.of
+    yield from (*batches[first:], *batches[:first])
 
 
 def _write_files(services: Services, result: Swept) -> None:
     """What was placed leaves when everything due has been looked at: one file for all of a day's."""
-    result.unwritten = write_agency_files(services.ledger, services.placements, services.clock)
+    result.unwritten = write_agency_files(services.ledger, services.placements, services.clock, services.partners)
     for line in result.unwritten:
         logger.error("%s; the next sweep tries again", line)
+    if services.live:
+        result.handed = hand_over(services)
+        for line in result.handed.problems:
+            logger.error("%s", line)
 
 
 def due_accounts(services: Services, *, limit: int) -> list[str]:
     """Accounts due now, longest due first, and those with an intent nobody can be carrying out any more."""
+    return _first(_abandoned(services), _due(services, limit=limit))
+
+
+def _first(abandoned: Iterable[str], due: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys((*abandoned, *due)))
+
+
+def _is_due(services: Services) -> ColumnElement[bool]:
     now, wall = services.clock.now(), services.clock.wall()
     grace = services.clock.lasts(timedelta(seconds=services.settings.sweep_grace_seconds))
+    case = models.Case
+    return and_(
+        col(case.status) != CaseStatus.HALTED,
+        or_(
+            (col(case.driver) != TIMELINE) & (col(case.next_due_at) <= now),
+            (col(case.driver) == TIMELINE) & (col(case.next_due_at) <= now - grace),
+            # Nobody waits for this to the minute: the sweep calls back for timelines, too.
+            col(case.recall_at) <= now,
+        ),
+        or_(col(case.retry_at).is_(None), col(case.retry_at) <= wall),
+    )
+
+
+def _due(services: Services, *, limit: int) -> Sequence[str]:
+    query = select(models.Case.account_id).where(_is_due(services))
+    longest_due_first = (col(models.Case.next_due_at), col(models.Case.account_id))
     with services.ledger.read() as session:
-        due = session.exec(
-            select(models.Case.account_id)
-            .where(
-                col(models.Case.status) != CaseStatus.HALTED,
-                or_(
-                    (col(models.Case.driver) != TIMELINE) & (col(models.Case.next_due_at) <= now),
-                    (col(models.Case.driver) == TIMELINE) & (col(models.Case.next_due_at) <= now - grace),
-                    # Nobody waits for this to the minute: the sweep calls back for timelines, too.
-                    col(models.Case.recall_at) <= now,
-                ),
-                or_(col(models.Case.retry_at).is_(None), col(models.Case.retry_at) <= wall),
-            )
-            .order_by(col(models.Case.next_due_at), col(models.Case.account_id))
-            .limit(limit)
-        ).all()
+        return session.exec(query.order_by(*longest_due_first).limit(limit)).all()
+
+
+def _abandoned(services: Services) -> list[str]:
+    wall = services.clock.wall()
+    with services.ledger.read() as session:
         in_flight = session.exec(
             select(models.Step.account_id, models.Step.owner, models.Step.lease_until).where(
                 models.Step.status == StepStatus.INTENDED
             )
         ).all()
-    abandoned = (account for account, owner, lease in in_flight if lease is None or lease <= wall or is_gone(owner))
-    return list(dict.fromkeys((*abandoned, *due)))
+    return [account for account, owner, lease in in_flight if lease is None or lease <= wall or is_gone(owner)]
 
 
 def catch_up(
@@ -164,21 +223,23 @@ def catch_up(
         if until < datetime.fromisoformat(start):
             raise ClockStandsLater(f"the ledger already stands at {start}; --until must not lie before it")
     virtual = services.at(clock)
-    while queue:
-        due, account_id = heapq.heappop(queue)
-        clock.moment = max(clock.moment, due)
-        if not _one(virtual, account_id, result, who=who, budget=budget):
-            lifts = _brake_lifts(result, account_id)
-            if lifts is None or lifts > until:
+    with pool_of(services) as pool:
+        while queue:
+            clock.moment = max(clock.moment, queue[0][0])
+            together = _due_together(queue, clock.moment, services.settings.sweep_batch)
+            result.add(advance_many(virtual, together, who=who, budget=budget, pool=pool))
+            result.looked_at += len(together)
+            held_back = _held_back(result, together)
+            if any(lifts is None or lifts > until for lifts in held_back.values()):
                 break
             result.braked = None
-            heapq.heappush(queue, (lifts, account_id))
-            continue
-        again = _next_due(virtual, account_id, result, clock.moment)
-        if again is not None and again <= until:
-            heapq.heappush(queue, (again, account_id))
-        if progress is not None:
-            progress(clock.moment, result)
+            for account_id in together:
+                again = held_back.get(account_id) or _next_due(virtual, account_id, result, clock.moment)
+                if again is not None and again <= until:
+                    heapq.heappush(queue, (again, account_id))
+            if progress is not None:
+                progress(clock.moment, result)
+    tell_of_limits(virtual.at(VirtualClock(clock.moment if result.braked else until)))
     _write_files(virtual, result)
     with services.ledger.write() as session:
         stands_at = clock.moment if result.braked else until
@@ -211,10 +272,21 @@ def _queue(session: Session, until: datetime) -> list[tuple[datetime, str]]:
     return queue
 
 
-def _brake_lifts(result: Swept, account_id: str) -> datetime | None:
-    """When the brake that held the account back ends by itself: a day's ceiling does, at the end of the day."""
-    rest = result.rested.pop(account_id).rest
-    return rest.until if isinstance(rest, Standstill) else None
+def _due_together(queue: list[tuple[datetime, str]], moment: datetime, most: int) -> list[str]:
+    """Take what is due at one moment, up to so many; an account that is queued twice comes once."""
+    found: dict[str, None] = {}
+    while queue and queue[0][0] <= moment and len(found) < most:
+        found[heapq.heappop(queue)[1]] = None
+    return list(found)
+
+
+def _held_back(result: Swept, account_ids: Iterable[str]) -> dict[str, datetime | None]:
+    """Accounts that a brake held back, and when it ends by itself: a day's ceiling does, at the end of the day."""
+    rests = {account_id: result.rested[account_id].rest for account_id in account_ids if account_id in result.rested}
+    held = {key: rest.until for key, rest in rests.items() if isinstance(rest, Standstill) and rest.braked}
+    for account_id in held:
+        del result.rested[account_id]
+    return held
 
 
 def _next_due(services: Services, account_id: str, result: Swept, now: datetime) -> datetime | None:
@@ -226,6 +298,8 @@ def _next_due(services: Services, account_id: str, result: Swept, now: datetime)
     if not isinstance(rest, Standstill):
         return None
     if rest.wall_until is not None:
+        if rest.wall_until - services.clock.wall() > _LONG:
+            logger.warning("account waits in real time until %s: %s", iso(rest.wall_until), rest.reason)
         services.clock.pause(rest.wall_until)
         return now
     return rest.until

@@ -10,9 +10,11 @@ from typing import Protocol, TypeVar
 from arrears.engine.money import MoneyError
 from arrears.intake.events import EventRow, read_events
 from arrears.intake.payments import PaymentRow, read_payments
+from arrears.intake.returned import ReturnedRow, read_returned
 from arrears.intake.rows import RejectedRow, write_rejected
 from arrears.ledger.cases import UnknownAccount
 from arrears.operations.inbox import EventRefused
+from arrears.operations.mail import returned
 from arrears.operations.pay import Posted, pay
 from arrears.operations.services import Services
 from arrears.operations.tell import tell
@@ -67,6 +69,15 @@ def take_event_file(services: Services, path: Path, *, who: str, dry_run: bool =
     return _take(path, read_events(path), told, dry_run=dry_run)
 
 
+def take_returned_file(services: Services, path: Path, *, who: str, dry_run: bool = False) -> TakenFile:
+    """Take mail that came back in, letter by letter. Raises PortfolioError for the file as a whole."""
+
+    def back(row: ReturnedRow) -> Posted:
+        return returned(services, row.reference, row.reason, at=row.returned_at, source=path.name, who=who)
+
+    return _take(path, read_returned(path), back, dry_run=dry_run)
+
+
 def _take(
     path: Path, rows: Iterable[_Row | RejectedRow], take: Callable[[_Row], Posted], *, dry_run: bool
 ) -> TakenFile:
@@ -84,7 +95,7 @@ def _take(
             result.rejected.append(RejectedRow(row.line, row.account_id, str(error.args[0]), row.raw))
             continue
         if taken.new:
-            result.touched.append(row.account_id)
+            result.touched.append(taken.account_id)
         else:
             result.already += 1
         result.closed += taken.new and taken.closed

@@ -9,6 +9,7 @@ import models
 from arrears.clock import iso
 from arrears.engine.money import Money
 from arrears.intake.events import (
+    AddressDocument,
     AdjustmentDocument,
     CallDocument,
     ChargeDocument,
@@ -26,13 +27,14 @@ from arrears.intake.events import (
     ReferralReportDocument,
     ReleaseDocument,
     RemittanceDocument,
+    ReturnedMailDocument,
     ReversalDocument,
     RevocationDocument,
     TextDocument,
     WithdrawalDocument,
 )
 from arrears.ledger.cases import UnknownAccount
-from arrears.operations import agencies, arrange, calls, consent, hold, numbers, pay, replies
+from arrears.operations import agencies, arrange, calls, consent, hold, mail, numbers, pay, replies
 from arrears.operations.calls import Promised
 from arrears.operations.inbox import EventRefused
 from arrears.operations.pay import ChargeKind, Posted
@@ -73,6 +75,19 @@ def tell(services: Services, document: EventDocument, *, source: str, who: str) 
             return numbers.check_number(
                 services, account_id, document.number, good=document.good, why=document.why, **told
             )
+        case ReturnedMailDocument():
+            return mail.returned(
+                services,
+                document.reference,
+                document.reason,
+                account_id=account_id,
+                at=document.at,
+                source=source,
+                who=who,
+            )
+        case AddressDocument():
+            parts = ("street", "city", "region", "postal_code", "country", "why")
+            return mail.found(services, account_id, **{part: getattr(document, part) for part in parts}, **told)
         case PlacementReportDocument():
             _must_be_theirs(services, models.Placement, document.placement, account_id)
             return agencies.report_placement(

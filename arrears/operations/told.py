@@ -64,6 +64,7 @@ def settle_told(
                     continue
                 case = _case(session, step)
                 step.status, step.proof, step.at = status, carrier.proof, carrier.at
+                case.retry_at = None
                 if status is StepStatus.DONE and Stage(step.stage).height > Stage(case.stage).height:
                     case.stage = step.stage
                 _log(session, str(status), step, case, told_in(carrier), who=who, at=at, wall=wall)

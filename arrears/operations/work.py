@@ -10,7 +10,9 @@ from enum import StrEnum
 from sqlmodel import Session, col, or_, select
 
 import models
-from arrears.engine.life.events import HoldSet, LifeEvent
+from arrears.engine.life.events import AddressFound, HoldSet, LifeEvent, MailReturned
+from arrears.engine.vocabulary import ReturnReason
+from arrears.ledger.cases import address_of
 from arrears.ledger.events import log_event
 from arrears.operations.services import Services
 from arrears.policies.hold_kinds import HoldKind
@@ -31,6 +33,12 @@ class Work(StrEnum):
     PLACEMENT = "placement"
     REFERRAL = "referral"
     TEXTS = "texts"
+    ADDRESS = "address"
+    LETTERS = "letters"
+    DOCUMENTS = "documents"
+    LIMITATION = "limitation"
+    PARTNER_FILE = "partner_file"
+    NO_AGENCY = "no_agency"
 
 
 class WorkRefused(Exception):
@@ -41,14 +49,14 @@ class WorkRefused(Exception):
 class Finished:
     """What was seen to. `new` is False when it was before."""
 
-    account_id: str
+    account_id: str | None
     kind: str
     new: bool
 
 
 def open_item(
     session: Session,
-    account_id: str,
+    account_id: str | None,
     kind: Work,
     *,
     key: str,
@@ -73,10 +81,37 @@ _ROUTED: Mapping[str, Work] = {
 
 
 def route(session: Session, row: models.LifeEvent, event: LifeEvent) -> None:
-    """Put a hold that needs a person's eyes on the list, in the caller's transaction."""
+    """Put what needs a person's eyes on the list, and take off what no longer does, in the caller's transaction."""
     if isinstance(event, HoldSet) and event.kind in _ROUTED:
         key = f"{row.source}:{row.external_id}"
         open_item(session, row.account_id, _ROUTED[event.kind], key=key, note=event.evidence, at=row.received_at)
+    account = session.get_one(models.Account, row.account_id)
+    match event:
+        case MailReturned(address=address, why=why) if _is_lost(address, why, account):
+            note = f"letter {event.letter} came back ({why}): find the address, `arrears address {account.id}`"
+            open_item(session, account.id, Work.ADDRESS, key=event.letter, note=note, at=row.received_at)
+        case AddressFound() if address_of(account) == event.address:
+            _found(session, account, by=row.recorded_by, at=row.received_at)
+        case _:
+            pass
+
+
+def _is_lost(address: str, why: str, account: models.Account) -> bool:
+    """Whether somebody must look for the holder; a death is looked into whatever address is known by now."""
+    reason = ReturnReason(why)
+    return reason is ReturnReason.DECEASED or (reason.spoils_the_address and address == address_of(account))
+
+
+def _found(session: Session, account: models.Account, *, by: str, at: datetime) -> None:
+    """The search for an address is over."""
+    searches = select(models.WorkItem).where(
+        models.WorkItem.account_id == account.id,
+        models.WorkItem.kind == Work.ADDRESS,
+        col(models.WorkItem.done_at).is_(None),
+    )
+    for item in session.exec(searches):
+        item.done_at, item.done_by, item.answer = at, by, "an address is known"
+        session.add(item)
 
 
 def finish(services: Services, item_id: int, *, by: str, answer: str, at: datetime) -> Finished:

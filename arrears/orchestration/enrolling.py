@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from uuid import UUID
-
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from arrears.operations.enroll import enroll
 from arrears.operations.services import Services
 from arrears.operations.strain import strain
 from arrears.operations.sweep import TIMELINE
-from arrears.orchestration.artifacts import table
+from arrears.orchestration.artifacts import Progress, table
 from arrears.orchestration.tending import Logger
 from arrears.orchestration.timelines import start_timelines, without_timeline
 
@@ -32,12 +29,11 @@ def enroll_file(
     if driver == TIMELINE and not dry_run:
         waiting = without_timeline(services, result.portfolio)
         if waiting:
-            bar = create_progress_artifact(progress=0.0, key="enroll-timelines", description="timelines started")
-            assert isinstance(bar, UUID)
+            bar = Progress("enroll-timelines", "timelines started")
 
             def show(done: int) -> None:
                 if done % 50 == 0 or done == len(waiting):
-                    update_progress_artifact(artifact_id=bar, progress=100.0 * done / len(waiting))
+                    bar.show(done, len(waiting))
 
             started = start_timelines(services, waiting, progress=show)
     line = (

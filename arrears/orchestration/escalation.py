@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
@@ -10,9 +11,9 @@ from uuid import UUID
 from prefect.exceptions import ObjectNotFound
 
 import models
-from arrears.engine.vocabulary import CaseStatus
+from arrears.engine.vocabulary import CaseStatus, StepStatus
 from arrears.ledger.cases import read_case_file
-from arrears.operations.advance import advance, record_failure
+from arrears.operations.advance import advance, perform_rung, record_failure
 from arrears.operations.brakes import Budget
 from arrears.operations.moves import Closed, Standstill
 from arrears.operations.place import write_agency_files
@@ -23,17 +24,24 @@ from arrears.orchestration.timelines import prefect_api, tags
 logger = logging.getLogger(__name__)
 
 
+def retired(services: Services, account_id: str, run_id: UUID) -> bool:
+    """Whether `run_id` drove the account until it was given to the sweep. Raises UnknownAccount."""
+    with services.ledger.read() as session:
+        case = read_case_file(session, account_id).case
+    return case.driver != TIMELINE and case.flow_run_id == str(run_id)
+
+
 def drives(services: Services, account_id: str, run_id: UUID) -> str | None:
     """Make `run_id` the account's timeline if it has none that is alive; else the run that is.
 
     Raises UnknownAccount.
     """
     with services.ledger.read() as session:
-        case = read_case_file(session, account_id).case
-    if case.flow_run_id in (None, str(run_id)) or not _alive(UUID(case.flow_run_id)):
+        timeline = read_case_file(session, account_id).case.timeline
+    if timeline in (None, str(run_id)) or not _alive(UUID(timeline)):
         _adopt(services, account_id, run_id)
         return None
-    return case.flow_run_id
+    return timeline
 
 
 def climb(services: Services, account_id: str, *, who: str, through: Callable[[str], object]) -> Standstill | Closed:
@@ -43,7 +51,7 @@ def climb(services: Services, account_id: str, *, who: str, through: Callable[[s
     while True:
         try:
             rest = advance(services, account_id, who=who, budget=budget, through=through).rest
-            for line in write_agency_files(services.ledger, services.placements, services.clock):
+            for line in write_agency_files(services.ledger, services.placements, services.clock, services.partners):
                 logger.error("%s; the next sweep tries again", line)
         except Exception as error:
             rest = record_failure(services, account_id, error, who=who)
@@ -53,6 +61,21 @@ def climb(services: Services, account_id: str, *, who: str, through: Callable[[s
         if wakes is None or wakes - services.clock.wall() > nap:
             return rest
         services.clock.pause(wakes)
+
+
+def make_rung(services: Services, account_id: str, rung: str, *, who: str) -> str:
+    """Make one rung; says what became of it. What fails unforeseen is kept with its case, which then backs off.
+
+    Let through to Prefect, the error would be kept there with its text, which may hold personal data; and the rung,
+    being still the next one, would be begun again at once and for ever.
+    """
+    try:
+        return perform_rung(services, account_id, rung, who=who)
+    except Exception as error:
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        logger.error("account %s, %s: %s in %s:%s", account_id, rung, type(error).__name__, at.filename, at.lineno)
+        record_failure(services, account_id, error, who=who)
+        return StepStatus.FAILED
 
 
 def is_halted(services: Services, account_id: str) -> str | None:

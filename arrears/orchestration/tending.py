@@ -8,17 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from prefect.deployments import run_deployment
+
 from arrears.operations.brakes import Budget
 from arrears.operations.moves import Closed, Standstill
 from arrears.operations.preview import as_line, preview
 from arrears.operations.record_sweep import record_sweep
 from arrears.operations.services import Services
 from arrears.operations.strain import strain
-from arrears.operations.sweep import due_accounts, sweep
+from arrears.operations.sweep import Share, Swept, sweep
 from arrears.orchestration.announcing import announce
-from arrears.orchestration.artifacts import table
+from arrears.orchestration.artifacts import Progress, table
 from arrears.orchestration.timelines import PrefectUnreachable, halt_cancelled, revive
 
+SHARE = "sweep-share/default"
 Logger = logging.Logger | logging.LoggerAdapter[Any]
 
 
@@ -33,6 +36,8 @@ class Report:
     revived: Sequence[str]
     failed: Sequence[str]
     unwritten: Sequence[str]
+    handed: int
+    not_handed: Sequence[str]
     braked: str | None
     unreachable: str | None
 
@@ -46,7 +51,9 @@ class Report:
             f"{len(self.halted)} halted",
             f"{len(self.failed)} failed",
         ]
-        parts.extend(self.unwritten)
+        if self.handed:
+            parts.append(f"{self.handed} files handed over")
+        parts.extend((*self.unwritten, *self.not_handed))
         if self.braked:
             parts.append(f"braked: {self.braked}")
         if self.unreachable:
@@ -54,20 +61,28 @@ class Report:
         return ", ".join(parts)
 
 
-def tend(services: Services, *, limit: int, logger: Logger) -> Report:
-    """Sweep once, and leave a table of it in Prefect's UI."""
+def tend(services: Services, *, limit: int, share: Share, logger: Logger) -> Report:
+    """Sweep once, and leave a table of it in Prefect's UI, where its progress shows as it goes.
+
+    Runs that were cancelled or have stalled are the first share's to see to.
+    """
     halted: Sequence[str] = ()
     revived: Sequence[str] = ()
     unreachable: str | None = None
     try:
-        halted = halt_cancelled(services)
+        halted = halt_cancelled(services) if share.number == 0 else ()
     except PrefectUnreachable as error:
         # Without Prefect's word on what was cancelled, a timeline's case could be one an operator stopped.
         unreachable = str(error)
-    due = due_accounts(services, limit=limit)
     budget = Budget(services.settings.most_effects_per_run)
+    bar = Progress(f"sweep-progress{share.suffix}", "accounts advanced")
+
+    def show(so_far: Swept, due: int) -> None:
+        line = f"{so_far.looked_at:,} of {due:,} accounts: {as_line(so_far.by_channel)}; {len(so_far.failed)} failed"
+        bar.show(so_far.looked_at, due, line)
+
     started = time.monotonic()
-    swept = sweep(services, who="sweep", budget=budget, accounts=due)
+    swept = sweep(services, who="sweep", budget=budget, limit=limit, share=share, progress=show)
     recorded = record_sweep(
         services,
         seconds=time.monotonic() - started,
@@ -77,9 +92,9 @@ def tend(services: Services, *, limit: int, logger: Logger) -> Report:
     )
     if warning := strain(services):
         logger.warning("%s", warning)
-    if unreachable is None:
+    if unreachable is None and share.number == 0:
         try:
-            revived = revive(services, due)
+            revived = revive(services, swept.due)
         except PrefectUnreachable as error:
             unreachable = str(error)
     report = Report(
@@ -90,6 +105,8 @@ def tend(services: Services, *, limit: int, logger: Logger) -> Report:
         revived=revived,
         failed=swept.failed,
         unwritten=swept.unwritten,
+        handed=len(swept.handed.sent),
+        not_handed=swept.handed.problems,
         braked=swept.braked,
         unreachable=unreachable,
     )
@@ -99,10 +116,16 @@ def tend(services: Services, *, limit: int, logger: Logger) -> Report:
     ]
     rows += [{"account": account_id, "effects": 0, "rests": "failed"} for account_id in swept.failed]
     rows += [{"account": account_id, "effects": 0, "rests": "halted: its run was cancelled"} for account_id in halted]
-    table("sweep", rows, report.line())
+    table(f"sweep{share.suffix}", rows, report.line(), more=swept.looked_at - len(swept.rested) - len(swept.failed))
     announce(services, recorded, failed=swept.failed, revived=revived)
     logger.info("%s", report.line())
     return report
+
+
+def start_shares(*, limit: int, of: int) -> None:
+    """Start the other runs of a sweep that is shared among `of`; the caller is the first."""
+    for number in range(1, of):
+        run_deployment(SHARE, parameters={"number": number, "of": of, "limit": limit}, timeout=0, as_subflow=False)
 
 
 def preview_sweep(services: Services, *, limit: int) -> str:

@@ -38,6 +38,7 @@ from arrears.orchestration.waiting import waiting_state
 logger = logging.getLogger(__name__)
 
 DEPLOYMENT = "escalate/default"
+RETIRED = "the sweep drives this account from now on"
 # A case that only an event or a person can move is looked at again after this long all the same.
 LOOK_AGAIN = timedelta(days=30)
 _PAGE = 200
@@ -142,9 +143,9 @@ def wake(services: Services, account_id: str) -> str | None:
             .order_by(col(models.Case.opened_at).desc())
             .limit(1)
         ).first()
-    if case is None or case.flow_run_id is None:
+    if case is None or case.timeline is None:
         return None
-    run_id = UUID(case.flow_run_id)
+    run_id = UUID(case.timeline)
     with prefect_api() as client:
         run = _read(client, run_id)
         if run is not None and run.state is not None and run.state.is_scheduled():
@@ -154,7 +155,24 @@ def wake(services: Services, account_id: str) -> str | None:
                 finish(services, account_id)
             else:
                 client.set_flow_run_state(run_id, waiting_state(services.clock.wall(), "woken"))
-    return case.flow_run_id
+    return case.timeline
+
+
+def retire(services: Services, account_ids: Iterable[str]) -> int:
+    """End the waiting runs of accounts that the sweep drives from now on; how many. Raises PrefectUnreachable.
+
+    One that cannot be ended now ends by itself when it wakes.
+    """
+    ended = 0
+    with prefect_api() as client:
+        for case, _ in _cases(services, list(account_ids)):
+            if case.driver == TIMELINE or case.flow_run_id is None:
+                continue
+            run = _read(client, UUID(case.flow_run_id))
+            if run is not None and run.state is not None and run.state.is_scheduled():
+                client.set_flow_run_state(run.id, Completed(message=RETIRED))
+                ended += 1
+    return ended
 
 
 def finish(services: Services, account_id: str) -> None:
@@ -256,6 +274,7 @@ def _driven_by(services: Services, run_id: UUID) -> str | None:
         return session.exec(
             select(models.Case.account_id).where(
                 models.Case.flow_run_id == str(run_id),
+                models.Case.driver == TIMELINE,
                 col(models.Case.status).not_in((CaseStatus.HALTED, CaseStatus.CLOSED)),
             )
         ).first()

@@ -11,8 +11,8 @@ from typing import Annotated
 from pydantic import Field
 
 from arrears.engine.floor import Weights
-from arrears.engine.money import Money, MoneyError
 from arrears.engine.vocabulary import Disposition
+from arrears.policies.amounts import read_amounts
 from arrears.policies.check import Row, check
 from arrears.policies.fields import Text, one_of
 from arrears.policies.source import read_document
@@ -81,12 +81,7 @@ def load_floor(path: Path) -> Floor:
     """The file at `path`. Raises PolicyError with every problem, each with its line."""
     document = read_document(path)
     file = check(document, (), _File)
-    balances: dict[str, int] = {}
-    for currency, amount in file.score.balance.full_at.items() if file else ():
-        try:
-            balances[currency] = Money.parse(amount, currency).amount
-        except MoneyError as error:
-            document.report(("score", "balance", "full_at", currency), str(error))
+    balances = read_amounts(document, ("score", "balance", "full_at"), file.score.balance.full_at if file else {})
     document.settle()
     assert file is not None, "what is not reported is there"
     score = file.score

@@ -193,6 +193,23 @@ class RecallRow(Row):
         return RecallTerms(self.without_result_days, self.objection_days, self.extension_days, self.on_hold)
 
 
+class AmongRow(Row):
+    """`{among: [northside, southbank]}`; a bare name stands for a list of one."""
+
+    among: Annotated[list[Name], Field(min_length=1)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare(cls, value: object) -> object:
+        return {"among": [value]} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        if len(set(self.among)) < len(self.among):
+            raise wrong_block("an agency stands twice in among")
+        return self
+
+
 class RungRow(Row):
     """One rung; `channel` is the stage's own unless said."""
 
@@ -207,11 +224,18 @@ class RungRow(Row):
     ends_on: Annotated[list[DispositionWord], Field(default_factory=list)]
     requires: Annotated[list[RequirementRow], Field(default_factory=list)]
     purpose: Text = "payment_reminder"
-    agency: Name | None = None
+    agency: AmongRow | None = None
     recall: RecallRow | None = None
     gives: Word | None = None
     threatens_suit: bool = False
     otherwise: Name | None = None
+    firm: Name | None = None
+
+    @model_validator(mode="after")
+    def _firm(self) -> Self:
+        if self.firm is not None and self.made_by is not ChannelName.LEGAL:
+            raise wrong_block(f"firm belongs to a referral; this rung is made by {self.made_by}")
+        return self
 
     @model_validator(mode="after")
     def _texts(self) -> Self:
@@ -223,7 +247,7 @@ class RungRow(Row):
     def _agency(self) -> Self:
         if (self.made_by is ChannelName.AGENCY) != (self.agency is not None):
             raise wrong_block(
-                f"agency {self.agency!r} is named, but the channel is {self.made_by}"
+                f"agency {self.agency.among[0]!r} is named, but the channel is {self.made_by}"
                 if self.agency
                 else "missing key 'agency': the agency that gets the account"
             )
@@ -250,9 +274,10 @@ class RungRow(Row):
             ends_on=frozenset(self.ends_on),
             requires=tuple(row.requirement() for row in self.requires),
             purpose=self.purpose,
-            agency=self.agency or "",
+            agencies=tuple(self.agency.among) if self.agency else (),
             recall=self.recall.terms() if self.recall else RecallTerms(),
             gives=self.gives or "",
             threatens_suit=self.threatens_suit,
             otherwise=self.otherwise or "",
+            firm=self.firm or "",
         )

@@ -49,6 +49,26 @@ class _File(Row):
     countries: Annotated[dict[str, object], Field(min_length=1)]
 
 
+@dataclass(frozen=True, slots=True)
+class Reckoned:
+    """A limitation period applied to one claim: `ends` is the first day on which it is time-barred.
+
+    `rule` names the period's place in the file; `counted_from` is a day and `because` what happened on it.
+    """
+
+    rule: str
+    years: int
+    source: str
+    verified: bool
+    counted_from: date
+    because: str
+    ends: date
+
+    def days_left(self, today: date) -> int:
+        """Days on which it may still go to court, today included; zero or less when time-barred."""
+        return (self.ends - today).days
+
+
 @dataclass(frozen=True)
 class Limitation:
     """Every known limitation period, by country and region in capitals; region `` is the country's own."""
@@ -65,22 +85,31 @@ class Limitation:
         return period.years if period else None
 
     def limitation_ends(self, country: str, region: str, last_payment: date | None, due_date: date) -> date | None:
-        """First day on which the claim is time-barred; None where nothing is known.
+        """First day on which the claim is time-barred; None where nothing is known."""
+        reckoned = self.reckon(country, region, last_payment, due_date)
+        return reckoned.ends if reckoned else None
+
+    def reckon(self, country: str, region: str, last_payment: date | None, due_date: date) -> Reckoned | None:
+        """The period of the place applied to one claim; None where nothing is known.
 
         Counted from the later of the due date and the last payment, which acknowledges the debt. Where the
         years count from the end of the year (BGB 199), a payment restarts them on its own day (BGB 212).
         On a 29 February the period ends a day early rather than late.
         """
-        period = self._period(country, region)
+        land, part = country.strip().upper(), region.strip().upper()
+        key = (land, part) if (land, part) in self.periods else (land, "")
+        period = self.periods.get(key)
         if period is None:
             return None
-        first = date(due_date.year, 12, 31) if period.counts_from is Start.END_OF_YEAR else due_date
-        ends = _years_later(first, period.years)
+        counted_from, because, ends = due_date, "first missed due date", _years_later(due_date, period.years)
         if period.counts_from is Start.END_OF_YEAR:
-            ends = date(ends.year + 1, 1, 1)
-        if last_payment is None or (last_payment >= ends and not period.revives):
-            return ends
-        return max(ends, _years_later(last_payment, period.years))
+            counted_from, because = date(due_date.year, 12, 31), "end of the year of the first missed due date"
+            ends = date(due_date.year + period.years + 1, 1, 1)
+        revived = last_payment is not None and (last_payment < ends or period.revives)
+        if last_payment is not None and revived and _years_later(last_payment, period.years) > ends:
+            counted_from, because, ends = last_payment, "last payment", _years_later(last_payment, period.years)
+        rule = "-".join(("LIMITATION", *filter(None, key)))
+        return Reckoned(rule, period.years, period.source, period.verified, counted_from, because, ends)
 
     def _period(self, country: str, region: str) -> PeriodRow | None:
         land, part = country.strip().upper(), region.strip().upper()

@@ -70,6 +70,7 @@ class Catalog:
             raise TemplateError(f"{root}: no templates here; expected <kind>/<locale>/<name>{_TEXT} or {_TYPST}")
         self._text = text_environment(self._sources, self._part)
         self._typst = typst_environment(self._sources, self._part)
+        self._found: dict[tuple[str, str, str], str] = {}
         self._uses: dict[str, frozenset[str]] = {}
         self._parts: dict[str, tuple[str, ...]] = {}
         self._broken: dict[str, TemplateError] = {}
@@ -84,11 +85,13 @@ class Catalog:
         """What is wrong with templates, in order of their paths."""
         return tuple(self._broken[path] for path in sorted(self._broken))
 
-    def require(self, kind: str, name: str, *, where: str) -> None:
-        """TemplateError, beginning with `where`, unless what a rung calls `name` is here in en-US."""
+    def require(self, kind: str, name: str, locale: str = DEFAULT_LOCALE, *, where: str) -> None:
+        """TemplateError, beginning with `where`, unless what a rung calls `name` is here in `locale`'s language."""
         for member in _SETS.get((kind, name), (name,)):
             try:
-                self.find(kind, member, DEFAULT_LOCALE)
+                found = self.find(kind, member, locale)
+                if language_of(found.split("/")[1]) != language_of(locale):
+                    raise TemplateError(f"{self.root.name}/{kind}: no template {name!r} for {locale}")
             except TemplateError as error:
                 raise TemplateError(f"{where}: {error}") from None
 
@@ -144,10 +147,13 @@ class Catalog:
 
         Raises TemplateError when no locale has the template.
         """
+        known = self._found.get((kind, name, locale))
+        if known is not None:
+            return known
         for folder in self._locales(kind, locale):
             path = f"{kind}/{folder}/{name}{_SUFFIX.get(kind, '')}"
             if path in self._sources and not name.startswith("_"):
-                return path
+                return self._found.setdefault((kind, name, locale), path)
         raise TemplateError(
             f"{self.root.name}/{kind}: no template {name!r} for {locale} or {DEFAULT_LOCALE}; "
             f"there are: {', '.join(sorted(self.names(kind))) or 'none'}"
@@ -157,6 +163,10 @@ class Catalog:
         """The templates of a kind, in any locale."""
         paths = [PurePosixPath(path) for path in self._sources if path.startswith(f"{kind}/")]
         return frozenset(p.name.removesuffix(_SUFFIX.get(kind, "")) for p in paths if not p.name.startswith("_"))
+
+    def locales(self, kind: str) -> dict[str, frozenset[str]]:
+        """The templates of a kind, and the locales that have each."""
+        return {name: frozenset(path.split("/")[1] for path in self._versions(kind, name)) for name in self.names(kind)}
 
     def text(self, kind: str, name: str, context: ContactContext) -> str:
         """A text or a call script, without surrounding white space. TemplateError when there is none."""

@@ -71,7 +71,8 @@ class Checker:
                 self._body(node.body, dict(scope))
             case nodes.If():
                 self._type(node.test, scope)
-                for body in (node.body, node.elif_, node.else_):
+                self._body(node.body, scope | _narrowed(node.test, scope))
+                for body in (node.elif_, node.else_):
                     self._body(body, scope)
             case nodes.For():
                 self._loop(node, scope)
@@ -129,7 +130,11 @@ class Checker:
                 return options[0] if all(option is options[0] for option in options) else Any
             case nodes.Test(name=name) if name != "none":
                 raise Complaint(node.lineno, f"unknown test {name!r}; known: none")
-            case nodes.Compare() | nodes.Operand() | nodes.Not() | nodes.And() | nodes.Or() | nodes.Test():
+            case nodes.And(left=left, right=right):
+                self._type(left, scope)
+                self._type(right, scope | _narrowed(left, scope))
+                return bool
+            case nodes.Compare() | nodes.Operand() | nodes.Not() | nodes.Or() | nodes.Test():
                 for child in node.iter_child_nodes():
                     self._type(child, scope)
                 return bool
@@ -170,6 +175,18 @@ def _no_swallowed_sign(parts: Sequence[nodes.Node]) -> None:
             swallowed = _SWALLOWED.match(after.data)
             if before.data.endswith("#") and swallowed:
                 raise Complaint(value.lineno, f"Typst would read {swallowed[0]!r} after this value as code")
+
+
+def _narrowed(test: nodes.Node, scope: Scope) -> Scope:
+    """What is known to be there where `test` holds: names tested by themselves, or joined by `and`."""
+    match test:
+        case nodes.And(left=left, right=right):
+            return _narrowed(left, scope) | _narrowed(right, scope)
+        case nodes.Name(name=name) if name in scope:
+            there = [kind for kind in _options(scope[name]) if kind is not types.NoneType]
+            return {name: there[0]} if len(there) == 1 else {}
+        case _:
+            return {}
 
 
 def _options(kind: Any) -> tuple[Any, ...]:

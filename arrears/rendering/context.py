@@ -32,13 +32,25 @@ class OtherAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountItem:
+    """One part of the balance: `opening` (as the account was taken in, `on` that due date), or the sum since then.
+
+    `kind`: opening, statements, fees, interest, payments (below zero) or corrections.
+    """
+
+    kind: str
+    on: date
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
 class ContactContext:
     """Everything a text, script or letter about one account may say, as of `today` (the holder's date).
 
     `required`: the sentences that contact law wants in this very message. `respond_by`: the last day of the
     period that a statutory notice sets. `others`: the holder's other accounts that the message is about as well;
     only a template that names them may be used for several. `pay_link`: the holder's own page, for a code to scan;
-    the payment page where no link is signed.
+    the payment page where no link is signed. `items` add up to the balance; none where nothing has changed it.
     """
 
     account_id: str
@@ -63,14 +75,19 @@ class ContactContext:
     required: tuple[str, ...] = ()
     others: tuple[OtherAccount, ...] = ()
     pay_link: str = ""
+    items: tuple[AccountItem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class StatementLine:
-    """One line of the itemised statement of account in a legal referral."""
+    """One line of the itemised statement of account in a legal referral.
+
+    `what`: the kind of entry in the ledger's word, such as payment; `reference`: the name by which it is known.
+    """
 
     on: date
-    text: str
+    what: str
+    reference: str
     amount: Money
 
 

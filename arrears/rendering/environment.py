@@ -20,6 +20,7 @@ FILTER_TYPES: Final[Mapping[str, tuple[Any, Any]]] = {
     "short_day": (date, str),
     "instant": (str, str),
     "upper": (str, str),
+    "term": (str, str),
     "qr": (str, str),
 }
 # The locale that filters write in: the holder's, unless the template speaks another language.
@@ -89,6 +90,7 @@ def _environment(
         "short_day": _localised(formats.short_day),
         "instant": formats.instant,
         "upper": str.upper,
+        "term": _localised(formats.term),
         "qr": formats.qr,
     }
     return environment

@@ -15,6 +15,7 @@ from babel.dates import format_date
 from babel.numbers import format_currency
 
 from arrears.engine.money import Money
+from arrears.rendering import terms
 
 DEFAULT_LOCALE: Final = "en-US"
 
@@ -26,6 +27,8 @@ _DROPPED: Final = frozenset({"Cc", "Cs", "Co", "Cn"})
 
 def plain(text: str) -> str:
     """`text` as one line of NFC characters: breaks become spaces; control, private and bidi characters go."""
+    if text.isascii() and text.isprintable():
+        return text.strip()
     kept = (" " if c in _SPACES else c for c in text if c not in _BIDI)
     return unicodedata.normalize("NFC", "".join(c for c in kept if unicodedata.category(c) not in _DROPPED)).strip()
 
@@ -56,6 +59,11 @@ def instant(value: str) -> str:
     if moment.tzinfo is None:
         raise ValueError(f"instant {value!r} has no zone; expected ISO 8601 UTC such as 2026-12-23T14:05:00Z")
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def term(value: str, locale: str) -> str:
+    """One of the ledger's own words, such as `payment`, in the locale's language."""
+    return terms.term(value, language_of(locale))
 
 
 def qr(value: str) -> str:

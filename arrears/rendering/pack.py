@@ -1,4 +1,4 @@
-"""The legal referral pack: papers, letters and an index of digests in one zip, the same bytes every time."""
+"""The legal referral pack: papers, letters, documents and an index of digests in one zip, the same bytes every time."""
 
 from __future__ import annotations
 
@@ -8,83 +8,80 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import reduce
 from hashlib import sha256
-from operator import add
-from typing import Final
+from typing import Any, Final
 
-from arrears.engine.money import Money
 from arrears.rendering.catalog import Catalog, Kind
-from arrears.rendering.context import ChronologyLine, ContactContext, StatementLine
+from arrears.rendering.context import ContactContext
 from arrears.rendering.letters import render_pdf
 from arrears.rendering.referral import IndexLine, ReferralFacts
 from arrears.rendering.stored import to_json
 from arrears.rendering.table import csv_bytes, text_cell
 
-FORMAT: Final = "arrears-referral/1"
+FORMAT: Final = "arrears-referral/2"
+MANIFEST: Final = "arrears-referral-manifest/1"
 _CHRONOLOGY: Final = ("at", "rung", "attempt", "channel", "status", "reference", "reason")
 
 
 @dataclass(frozen=True, slots=True)
-class PackLetter:
-    """A letter already sent: its name in the pack and its path relative to the outbox."""
+class Enclosure:
+    """What is enclosed as it is: its name in the pack, the SHA-256 it must have, and where it lies.
+
+    `path` is a letter's, relative to the outbox; empty for a document of the lender, which is kept by its digest.
+    """
 
     name: str
-    path: str
+    sha256: str
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ReferralPack:
-    """Everything a referral says. `context.today` dates it.
+    """Everything a referral says. `context.today` dates it; `context.locale` is the court's language.
 
-    `approved_at` is ISO 8601 UTC, empty without an approval; `limitation_ends` is the first day on which
-    the claim is time-barred, None when that is not established.
+    `papers`: the templates under `legal/` that are filled in, besides the index.
     """
 
     context: ContactContext
-    statement: tuple[StatementLine, ...]
-    chronology: tuple[ChronologyLine, ...]
-    letters: tuple[PackLetter, ...]
-    approved_by: str
-    approved_at: str
-    limitation_ends: date | None
+    facts: ReferralFacts
+    papers: tuple[str, ...]
+    enclosures: tuple[Enclosure, ...]
 
 
-def build_pack(catalog: Catalog, pack: ReferralPack, letters: Mapping[str, bytes]) -> bytes:
-    """The zip; `letters` are the bytes of the letters by name.
-
-    TemplateError or RenderError when a page cannot be made; MoneyError for a statement in two currencies.
-    """
-    facts = _facts(pack)
-    members = {
-        f"{name}.pdf": render_pdf(catalog, Kind.LEGAL, name, pack.context, facts)
-        for name in ("cover-sheet", "statement", "chronology")
-    }
+def build_pack(catalog: Catalog, pack: ReferralPack, enclosed: Mapping[str, bytes]) -> bytes:
+    """The zip; `enclosed` are the bytes of the enclosures by name. TemplateError or RenderError from a page."""
+    members = {f"{name}.pdf": render_pdf(catalog, Kind.LEGAL, name, pack.context, pack.facts) for name in pack.papers}
     members["chronology.csv"] = _chronology_csv(pack)
-    members |= {f"letters/{name}": content for name, content in letters.items()}
-    listed = replace(facts, index=index_of(members))
+    members |= enclosed
+    listed = replace(pack.facts, index=index_of(members))
     members["index.pdf"] = render_pdf(catalog, Kind.LEGAL, "index", pack.context, listed)
     members["index.json"] = _index_json(pack, members)
     return zip_bytes(members, pack.context.today)
 
 
-def _facts(pack: ReferralPack) -> ReferralFacts:
-    nothing = Money(0, pack.context.balance.currency)
-    return ReferralFacts(
-        statement=pack.statement,
-        statement_total=reduce(add, (line.amount for line in pack.statement), nothing),
-        chronology=pack.chronology,
-        approved_by=pack.approved_by,
-        approved_at=pack.approved_at,
-        limitation_ends=pack.limitation_ends,
-        index=(),
-    )
+def manifest_bytes(pack: ReferralPack, *, file: str, content: bytes) -> bytes:
+    """What goes beside the zip and comes after it: who gets it, and the digest by which it is known whole.
+
+    It names the account by its id only: the zip is for whoever holds the key, the manifest may be read by others.
+    """
+    manifest = {
+        "format": MANIFEST,
+        "reference": pack.context.reference,
+        "account_id": pack.context.account_id,
+        "firm": pack.facts.firm,
+        "date": pack.context.today.isoformat(),
+        "file": file,
+        "sha256": sha256(content).hexdigest(),
+        "bytes": len(content),
+        "documents": [line.reference for line in pack.facts.documents],
+        "to_follow": [line.title for line in pack.facts.to_follow],
+    }
+    return _json(manifest)
 
 
 def _chronology_csv(pack: ReferralPack) -> bytes:
-    return csv_bytes(
-        _CHRONOLOGY, ([text_cell(str(getattr(line, name))) for name in _CHRONOLOGY] for line in pack.chronology)
-    )
+    lines = pack.facts.chronology
+    return csv_bytes(_CHRONOLOGY, ([text_cell(str(getattr(line, name))) for name in _CHRONOLOGY] for line in lines))
 
 
 def index_of(members: Mapping[str, bytes]) -> tuple[IndexLine, ...]:
@@ -102,7 +99,11 @@ def _index_json(pack: ReferralPack, members: Mapping[str, bytes]) -> bytes:
         "date": pack.context.today.isoformat(),
         "members": to_json(index_of(members)),
     }
-    return (json.dumps(index, indent=2, ensure_ascii=False) + "\n").encode()
+    return _json(index)
+
+
+def _json(document: Mapping[str, Any]) -> bytes:
+    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def zip_bytes(members: Mapping[str, bytes], day: date) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from datetime import date, datetime
 from functools import cache
 from types import UnionType
@@ -30,8 +30,17 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(cls: type[Facts], stored: Mapping[str, Any]) -> Facts:
-    """The dataclass that `to_json` stored; KeyError names a field that is missing."""
-    return cls(**{name: _value(kind, stored[name]) for name, kind in _types(cls).items()})
+    """The dataclass that `to_json` stored; KeyError names a field that is missing and has no default.
+
+    What was stored before a field with a default existed is read as having that.
+    """
+    present = {name: kind for name, kind in _types(cls).items() if name in stored or name not in _with_default(cls)}
+    return cls(**{name: _value(kind, stored[name]) for name, kind in present.items()})
+
+
+@cache
+def _with_default(cls: Any) -> frozenset[str]:
+    return frozenset(each.name for each in fields(cls) if each.default is not MISSING)
 
 
 def _value(kind: Any, stored: Any) -> Any:

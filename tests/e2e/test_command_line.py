@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -20,6 +21,7 @@ import pytest
 
 from arrears.settings import ROOT
 from tests.conftest import HEADER, a_row
+from tests.support.partner_files import a_fact, a_file, a_manifest
 from tests.support.warm_commands import Ran, WarmCommands
 
 COMMAND = Path(sys.executable).with_name("arrears")
@@ -310,6 +312,57 @@ def test_every_outside_fact_by_hand_and_a_bad_one_of_each(enrolled: Desk) -> Non
     assert "no work item 99" in enrolled.refused("attend", "99", "--by", "C. Ollector", "--answer", "-")
 
 
+def test_a_partners_file_that_is_wrong_the_corrected_one_and_the_same_again(enrolled: Desk) -> None:
+    policies = enrolled.folder / "policies"
+    shutil.copytree(ROOT / "policies", policies)
+    inbox = enrolled.folder / "from-northside"
+    inbox.mkdir()
+    terms = f'hand_off: {{from: "{inbox.as_uri()}"}}\ncommission: {{flat: 25}}\n'
+    (policies / "partners" / "northside.yaml").write_text(f"partner: northside\nkind: agency\n{terms}")
+    desk = dataclasses.replace(enrolled, env={"ARREARS_POLICIES": str(policies)})
+    desk.done("advance", "--until", "2026-11-01")
+    [placed] = desk.done("agency", "list", "--json").json
+
+    def fact(amount: str, commission: str) -> dict[str, str]:
+        money = {"amount": amount, "commission": commission, "currency": "USD"}
+        return a_fact("payment", placed["placement"], "R-1", at="2026-10-31T09:00:00Z", **money)
+
+    file = desk.folder / "october.csv"
+    file.write_bytes(a_file(fact("50.00", "15.00"), number="17"))
+    take = ("agency", "take", file, "--partner", "northside")
+    wrong = desk.run(*take)
+    assert (wrong.code, wrong.out) == (1, "october.csv: wrong, nothing of it was booked; 1 faults\n")
+    assert "line 2: the commission is not what the terms say" in wrong.err
+    assert "15.00" not in wrong.err + wrong.out
+    [report] = desk.folder.glob("outbox/quarantine/northside/*.report.txt")
+    assert "(expected 12.50; came 15.00)" in report.read_text()
+    [waiting] = [item for item in desk.done("review", "--json").json if "october.csv" in item["reason"]]
+    assert waiting["do"].startswith("arrears attend 1 ")
+    assert desk.show()["balance"]["amount"] == "1200.50"
+
+    file.write_bytes(a_file(fact("50.00", "12.50"), number="17"))
+    assert "dry run: right, 1 facts" in desk.done(*take, "--dry-run").out
+    assert desk.done(*take, "--json").json["sums"] == [{"currency": "USD", "collected": "50.00", "commission": "12.50"}]
+    assert desk.done(*take).out == "october.csv: was taken before; nothing changed\n"
+    assert not [item for item in desk.done("review", "--json").json if "october.csv" in item["reason"]]
+    (inbox / "again.csv").write_bytes(file.read_bytes())
+    (inbox / "again.csv.manifest.json").write_bytes(a_manifest(file.read_bytes(), fact("50.00", "12.50")))
+    assert desk.done("agency", "pick-up").out == "again.csv: was taken before; nothing changed\n"
+    assert desk.done("agency", "pick-up").out == "no files\n"
+    assert sorted(path.name for path in (inbox / "done").iterdir()) == ["again.csv", "again.csv.manifest.json"]
+    assert desk.show()["balance"]["amount"] == "1150.50"
+
+    report = desk.done("agency", "liquidation", "--at", "2026-12-15T00:00:00Z")
+    assert "liquidation at N days: collected before the Nth day" in report.out
+    [line] = desk.done("agency", "liquidation", "--at", "2026-12-15T00:00:00Z", "--json").json["lines"]
+    assert (line["placed"], line["collected"], line["net"], line["at_30"]) == ("1200.50", "50.00", "37.50", "4.2")
+    assert (line["at_60"], line["vintage"]) == (None, placed["placed_at"][:7])
+    desk.done("agency", "received", "northside", "37.50", "--currency", "USD", "--reference", "B-1")
+    assert [owed["owed"] for owed in desk.done("agency", "statement", "--json").json] == ["0.00"]
+    assert "there is northside" in desk.refused("agency", "take", file, "--partner", "nobody")
+    assert "leaves no files" in desk.refused("agency", "pick-up", "--partner", "nobody")
+
+
 def test_what_agencies_and_courts_tell_by_hand_and_a_bad_one_of_each(enrolled: Desk) -> None:
     enrolled.done("advance", "--until", "2026-11-01")
     [placed] = enrolled.done("agency", "list", "--json").json
@@ -339,6 +392,17 @@ def test_what_agencies_and_courts_tell_by_hand_and_a_bad_one_of_each(enrolled: D
         enrolled.show()["referrals"][0] | {"status": "suit_filed", "detail": "26-CV-1"}
         == enrolled.show()["referrals"][0]
     )
+    [listed] = enrolled.done("legal", "list", "--json").json
+    assert (listed["referral"], listed["status"], listed["approved_by"]) == (referral, "suit_filed", "A. Counsel")
+
+    (enrolled.folder / "agreement.pdf").write_bytes(b"%PDF-1.7")
+    supplies = ("legal", "document", "A-1", "card_agreement", "agreement.pdf", "--reference", "DMS-1")
+    assert enrolled.done(*supplies).out.endswith("  still not on file: statements\n")
+    assert "was on file before" in enrolled.done(*supplies).out
+    papers = enrolled.done("legal", "documents", "A-1", "--json").json
+    assert [paper["reference"] for paper in papers["documents"]] == ["DMS-1"]
+    assert [need["kind"] for need in papers["lacking"]] == ["statements"]
+    assert enrolled.run("legal", "document", "A-1", "deed", "agreement.pdf", "--reference", "X").code == 2
 
 
 def test_a_file_of_facts_is_taken_once_and_its_bad_rows_are_told(enrolled: Desk) -> None:
@@ -407,6 +471,38 @@ def test_a_ladder_with_a_typo_is_refused_by_file_and_line(desk: Desk, policies: 
         assert (ran.code, ran.out) == (1, "")
         assert f"card-standard.yaml:{typo + 1}: " in ran.err
         assert "stagge" in ran.err
+
+
+def test_files_go_to_a_partner_by_hand_once_and_a_wrong_file_of_a_partner_is_refused(
+    desk: Desk, policies: Path
+) -> None:
+    theirs = desk.folder / "theirs"
+    theirs.mkdir()
+    shutil.copy(ROOT / "tests" / "e2e" / "short_ladder.yaml", policies / "ladders" / "card-standard.yaml")
+    file = policies / "partners" / "northside.yaml"
+    partner = f"partner: northside\nkind: agency\nhand_off:\n  to: {theirs.as_uri()}\n"
+    file.write_text(partner)
+    desk.env["ARREARS_POLICIES"] = str(policies)
+    desk.done("enroll", desk.write(a_row()), "--at", "2026-08-01T12:00:00Z")
+    desk.done("advance", "--until", "2026-08-09")
+    [placed] = desk.show()["placements"]
+    path = "agency/northside/2026-08-08.csv"
+    assert list(theirs.iterdir()) == []  # what is driven by hand stays in the outbox
+    [row] = desk.done("agency", "send", "--dry-run", "--json").json
+    assert (row["path"], row["to"], list(theirs.iterdir())) == (path, theirs.as_uri(), [])
+    theirs.rename(desk.folder / "gone")
+    failed = desk.run("agency", "send", "--json")
+    assert (failed.code, failed.json["sent"], failed.json["waiting"]) == (1, [], 1)
+    assert f"placement file {path} for northside: cannot be reached: No such file or directory; try 1" in failed.err
+    assert not any(word in failed.out + failed.err for word in PERSONAL)
+    (desk.folder / "gone").rename(theirs)
+    assert desk.done("agency", "send", "--partner", "northside").out == f"sent {path}\n1 files handed over, 0 wait\n"
+    assert placed["reference"] in (theirs / "2026-08-08.csv").read_text()
+    assert desk.done("agency", "send", "--json").json == {"sent": [], "waiting": 0, "problems": []}
+    assert desk.run("agency", "send", "--partner", "nobody").code == 2
+    assert "only one that is unknown is settled" in desk.refused("agency", "settle-file", "1", "again")
+    file.write_text(partner + "encrypt: {age: age1wrong}\n")
+    assert f"{file}:5: 'age1wrong' is no public key of age, age1…" in desk.refused("status")
 
 
 def test_an_unknown_ladder_is_refused_with_those_there_are(desk: Desk) -> None:
@@ -561,3 +657,37 @@ def test_an_interrupted_advance_can_be_run_again(desk: Desk) -> None:
     assert desk.done("advance", "--until", "2026-08-03", "--json").json["failed"] == []
     references = [text["reference"] for text in texts(desk)]
     assert len(set(references)) == len(references) == 300
+
+
+def test_letters_from_preview_to_print_house_to_mail_that_comes_back(desk: Desk) -> None:
+    desk.run("enroll", desk.write(a_row(due_date="2026-06-17")), "--at", "2026-08-01T12:00:00Z")
+    desk.run("advance", "--until", "2026-08-03")
+    assert desk.done("letters", "preview", "lawyer", "--account", "A-1", "--png").out == "lawyer-A-1.png\n"
+    assert (desk.folder / "lawyer-A-1.png").read_bytes().startswith(b"\x89PNG")
+    assert "no template 'poem'" in desk.refused("letters", "preview", "poem")
+    assert desk.done("letters", "batch", "--dry-run").out == "1 letters would go to the print house\n"
+    [batch] = desk.done("letters", "batch", "--json").json["batches"]
+    manifest = json.loads((desk.folder / "outbox" / batch["path"] / "manifest.json").read_text())
+    assert not any(told in json.dumps(manifest) for told in PERSONAL)
+    [letter] = [line["reference"] for line in manifest["letters"]]
+    path = desk.folder / "returned.csv"
+    path.write_text(f"reference,returned_on,reason\n{letter},2026-08-03,moved\nNONE,2026-08-03,moved\n")
+    ran = desk.run("letters", "returned", path, "--json")
+    assert (ran.code, ran.json["taken"], [each["line"] for each in ran.json["refused"]]) == (0, 1, [3])
+    assert "returned.csv:3: there is no letter with the reference 'NONE'" in ran.err
+    assert desk.show()["mail"]["address"] == "bad"
+    assert "no letter goes to this address" in desk.done("show", "A-1").out
+    where = ("--street", "9 Elm Street", "--city", "Troy", "--region", "NY", "--postal-code", "12180")
+    assert desk.run("address", "A-1", *where, "--country", "ZZ", "--reference", "S-1").code == 2
+    assert desk.done("address", "A-1", *where, "--country", "US", "--reference", "S-1").out == "A-1: address recorded\n"
+    assert desk.show()["mail"]["address"] == "good"
+
+
+def test_a_broken_template_is_told_with_its_file_and_line_before_anybody_gets_it(desk: Desk) -> None:
+    templates = desk.folder / "templates"
+    shutil.copytree(ROOT / "templates", templates)
+    path = templates / "letters" / "en-US" / "lawyer.typ.j2"
+    path.write_text(path.read_text(encoding="utf-8").replace("{{ due_date|day }}", "{{ due_dte|day }}", 1))
+    ran = desk.run("templates", "check", ARREARS_TEMPLATES=str(templates))
+    assert ran.code == 1
+    assert "templates/letters/en-US/lawyer.typ.j2:4: unknown variable 'due_dte'" in ran.err

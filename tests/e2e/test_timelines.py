@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Cancelling, Running, Scheduled
 
 from arrears.operations.pay import pay
+from tests.conftest import HEADER, a_row
 from tests.e2e.conftest import House
 from tests.support.prefect_house import end, wait_for
 
@@ -155,3 +159,42 @@ def _seconds(count: int):
     from datetime import timedelta
 
     return timedelta(seconds=count)
+
+
+def test_a_live_case_changes_its_driver_and_back(house: House, client: SyncPrefectClient) -> None:
+    house.environment["ARREARS_CLOCK"] = SLOW_DAYS
+    house.start_worker()
+    house.enroll()
+    run = wait_for("the wait", lambda: waiting(house, client) and house.run(client))
+    house.command("driver", "sweep", house.account_id)
+    ended = client.read_flow_run(run.id)
+    assert ended.state is not None
+    assert (ended.state.name, ended.state.message) == ("Completed", "the sweep drives this account from now on")
+    assert house.show()["next"]["rung"] == "sms-1"
+
+    # A run that nobody could end does nothing when it wakes.
+    client.set_flow_run_state(run.id, Scheduled(scheduled_time=ended.state.timestamp), force=True)
+    wait_for("its end", lambda: client.read_flow_run(run.id).state.is_completed())
+    assert client.read_flow_run(run.id).state.message == "the sweep drives this account from now on"
+
+    house.command("driver", "timeline", house.account_id)
+    successor = wait_for("the successor", lambda: waiting(house, client) and house.run(client))
+    assert successor.id != run.id
+
+
+def test_a_sweep_shared_by_several_runs_makes_everything_once(house: House, client: SyncPrefectClient) -> None:
+    path = house.folder / "portfolio.csv"
+    path.write_text(HEADER + "".join(a_row(f"{house.account_id}-{n}") for n in range(30)), encoding="utf-8")
+    house.environment |= {"ARREARS_CLOCK": SLOW_DAYS, "ARREARS_SWEEP_BATCH": "5"}
+    house.command("enroll", str(path), "--at", "2026-07-25T12:00:00Z")
+    house.start_worker()
+    house.flow("sweep", shares="3")
+
+    def completed():
+        runs = client.read_flow_runs(limit=200, sort=FlowRunSort.START_TIME_DESC)
+        names = ("sweep", "sweep-share-1-of-3", "sweep-share-2-of-3")
+        return {run.name for run in runs if run.state.is_completed() and run.name in names} == set(names)
+
+    wait_for("the end of all three", completed)
+    made = [json.loads(text)["account_id"] for text in house.texts()]
+    assert len(made) == len(set(made))

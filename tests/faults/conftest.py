@@ -6,9 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import HEADER, a_row
-from tests.support.landings import PostgresStairs, SqliteStairs, Stairs
-from tests.support.ledgers import postgres_ledger
+from tests.support.landings import Stairs, stairs_on
 from tests.support.mortals import Mortals
 from tests.support.twilio_stand_in import ACCOUNT_SID, AUTH_TOKEN, SENDER, TwilioStandIn
 
@@ -25,16 +23,7 @@ DATABASES = [pytest.param(name, marks=pytest.mark.xdist_group(f"faults-{name}"))
 
 @pytest.fixture(scope="module", params=DATABASES)
 def stairs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stairs]:
-    folder = tmp_path_factory.mktemp(f"stairs-{request.param}")
-    portfolio = folder / "portfolio.csv"
-    portfolio.write_text(HEADER + a_row(), encoding="utf-8")
-    if request.param == "sqlite":
-        yield SqliteStairs(folder, portfolio)
-        return
-    with postgres_ledger() as url:
-        climbed = PostgresStairs(folder, portfolio, url)
-        yield climbed
-        climbed.close()
+    yield from stairs_on(request.param, tmp_path_factory.mktemp(f"stairs-{request.param}"))
 
 
 @pytest.fixture

@@ -30,7 +30,11 @@ WITHIN = {
     "call": set[str](),
     "letter": {"before a .part is opened", "before the rename of ['.pdf', '.part']"},
     "agency": {"before the rename of ['.csv', '.part']", "before the rename of ['.json', '.part']"},
-    "legal": {"before a .part is opened", "before the rename of ['.zip', '.part']"},
+    "legal": {
+        "before a .part is opened",
+        "before the rename of ['.zip', '.part']",
+        "before the rename of ['.json', '.part']",
+    },
 }
 
 

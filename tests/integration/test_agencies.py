@@ -204,7 +204,7 @@ def test_a_court_takes_the_account_from_the_agency_and_reports(placed: Services)
     assert court(ReferralReport.JUDGMENT, "C-4", amount="1200.50")
     assert show(placed, "A-1")["referrals"][0]["judgment"] == "1200.50"
     assert court(ReferralReport.WITHDRAWN, "C-5", detail="settled")
-    assert "referral" in [item.reason for item in waiting_for_people(placed)]
+    assert f"referral {referral['reference']} withdrawn" in [item.reason for item in waiting_for_people(placed)]
 
 
 def test_what_a_crash_left_unwritten_is_in_the_file_of_the_day(placed: Services) -> None:

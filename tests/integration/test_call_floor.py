@@ -6,18 +6,20 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from threading import Barrier
 
 import pytest
 from sqlmodel import select
 
 import models
 from arrears.engine.vocabulary import Disposition
+from arrears.operations.arrange import promise
 from arrears.operations.calls import CallRefused, Promised, must_be_noted, record_call
 from arrears.operations.claim import Claimed, NothingToCall, claim, next_call, release_claim
 from arrears.operations.day_list import day_list, in_turn, share_out
 from arrears.operations.dial import DialRefused, dial, dialler_of
 from arrears.operations.hold import hold
-from arrears.operations.pay import pay
+from arrears.operations.pay import pay, reverse
 from arrears.operations.performance import performance
 from arrears.operations.services import Services, open_services
 from tests.conftest import a_row
@@ -150,6 +152,60 @@ def test_day_lists_are_dealt_by_worth_worked_first_and_shared_when_ones_own_is_d
     assert [one.task.account_id for one in in_turn(day_list(floor, now=now), "Ann")] == ["A-3", "A-1", "A-2"]
 
 
+def test_who_was_cured_and_is_behind_again_is_listed_once(services: Services, portfolio: Portfolio) -> None:
+    take_in(services, portfolio())
+    until(services, 31)
+    pay(services, "A-1", "120.00", reference="P-1", source="test", who="test", at=at(services))
+    take_in(services, portfolio(a_row(due_date="2026-09-05")), at=at(services))
+    until(services, 36 + 31)
+    [listed] = day_list(services, now=at(services))
+    assert "32 days" in str(listed.score), "by the case it belongs to"
+
+
+def test_a_promise_that_was_kept_presses_nobody_any_more(services: Services, portfolio: Portfolio) -> None:
+    take_in(services, portfolio())
+    until(services, 24)
+    by = {"source": "test", "who": "test"}
+    promise(services, "A-1", "50.00", due_on=date(2026, 8, 27), reference="K-1", at=at(services), **by)
+    pay(services, "A-1", "50.00", reference="P-1", at=at(services) + HOUR, **by)
+    until(services, 31.2)
+
+    def pressing() -> int:
+        [mine] = day_list(services, now=at(services))
+        return next(part.points for part in mine.score.parts if part.name == "promise")
+
+    assert pressing() == 0
+    reverse(services, "A-1", "P-1", amount=None, reference="P-1/back", at=at(services), **by)
+    assert pressing() == 25
+
+
+def test_an_outcome_and_a_claim_that_has_run_out_do_not_wait_for_each_other(floor: Services) -> None:
+    now = at(floor)
+    claim(floor, "A-1", by="Ann", now=now)
+    late = now + 21 * MINUTE
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(3):
+            asked = [pool.submit(claim, floor, f"A-{n}", by=f"C{n}", now=late) for n in (1, 1, 2, 2, 3, 3)]
+            said = pool.submit(record_call, floor, "A-1", Disposition.BUSY, by="Ann", at=late)
+            for future in (*asked, said):
+                assert isinstance(future.exception(), CallRefused | None)
+
+
+def test_one_collector_who_asks_for_three_persons_at_once_has_one(floor: Services) -> None:
+    now, together = at(floor), Barrier(3)
+
+    def ask(account: str) -> str | None:
+        together.wait()
+        try:
+            return claim(floor, account, by="Ann", now=now).task.account_id
+        except CallRefused:
+            return None
+
+    with ThreadPoolExecutor(3) as pool:
+        got_them = list(pool.map(ask, ("A-1", "A-2", "A-3")))
+    assert len([account for account in got_them if account]) == 1
+
+
 # The telephone ----------------------------------------------------------------------------------------------
 
 
@@ -243,6 +299,37 @@ def test_a_second_call_on_one_day_is_past_the_floors_target(house: Services, twi
     assert len(twilio.calls.asked) == 1
 
 
+def test_who_is_on_the_line_keeps_the_person_and_then_has_time_for_the_outcome(
+    house: Services, twilio: TwilioStandIn
+) -> None:
+    voice = ring(house, twilio)
+    page = voice.agent_presses("1", voice.agent_answers().text)
+    now = at(house)
+    with pytest.raises(CallRefused, match="Ann is calling this person"):
+        claim(house, "A-1", by="Bob", now=now + 50 * MINUTE)
+    voice.holder_hangs_up(page.text)
+    with pytest.raises(CallRefused, match="Ann is calling this person"):
+        claim(house, "A-1", by="Bob", now=now + 19 * MINUTE)
+    assert claim(house, "A-1", by="Bob", now=now + 21 * MINUTE).new
+
+
+def test_two_clicks_at_once_ring_once(house: Services, twilio: TwilioStandIn) -> None:
+    claim(house, "A-1", by="Ann", now=at(house))
+    together = Barrier(4)
+
+    def click(_: int) -> bool:
+        together.wait()
+        try:
+            ring(house, twilio)
+        except DialRefused:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(click, range(4))) == 1
+    assert len(twilio.calls.asked) == 1
+
+
 def test_a_call_whose_answer_was_lost_is_looked_up_and_one_that_never_left_is_made(
     house: Services, twilio: TwilioStandIn
 ) -> None:
@@ -273,6 +360,10 @@ def test_calls_are_recorded_where_one_party_may_decide_and_the_lender_wants_it(
     house: Services, twilio: TwilioStandIn
 ) -> None:
     house.settings.__dict__["record_calls"] = True
+    voice = ring(house, twilio)
+    assert 'record="record-from-answer-dual"' in voice.agent_presses("1", voice.agent_answers().text).text
+    with house.ledger.read() as session:
+        assert session.exec(select(models.CallDial)).one().recorded
     assert house.floor.may_record(["US", "US-NY"])
     assert not house.floor.may_record(["US", "US-CA"])
     assert not house.floor.may_record(["US", "US-NY", "US-MA"])

@@ -36,6 +36,15 @@ GOOD: dict[str, dict[str, str]] = {
     "adjustment": {"amount": "-5.00", "currency": "USD"},
     "payment": {"amount": "20.00", "currency": "USD"},
     "reversal": {"of": "good-payment", "amount": "5.00"},
+    "returned_mail": {"reference": "THE LETTER", "reason": "moved"},
+    "address": {
+        "street": "9 Elm Street",
+        "city": "Troy",
+        "region": "NY",
+        "postal_code": "12180",
+        "country": "US",
+        "why": "found",
+    },
     "placement_report": {"placement": "THE PLACEMENT", "report": "objected", "reason": "open_promise"},
     "remittance": {"placement": "THE PLACEMENT", "amount": "50.00", "commission": "10.00", "currency": "USD"},
     "referral_report": {"referral": "THE REFERRAL", "report": "judgment", "detail": "26-CV-1", "amount": "1150.50"},
@@ -57,6 +66,11 @@ BAD: dict[str, tuple[dict[str, str], str]] = {
     "adjustment": ({"amount": "0.00", "currency": "USD"}, "must not be zero"),
     "payment": ({"amount": "1.234", "currency": "USD"}, "more than the 2 decimals"),
     "reversal": ({"of": "good-payment", "amount": "-5.00"}, "above zero"),
+    "returned_mail": ({"reference": "THE LETTER", "reason": "because"}, "reason: Input should be"),
+    "address": (
+        {"street": "9 Elm Street", "city": "Troy", "postal_code": "12180", "country": "ZZ"},
+        "country: expected an ISO 3166 code",
+    ),
     "placement_report": (
         {"placement": "THE PLACEMENT", "report": "objected", "reason": "because"},
         "expected one of open_promise, recent_payment",
@@ -89,9 +103,10 @@ def a_fact(event: str, name: str, more: dict[str, str], at: str = "2026-09-18T15
 
 
 def named(services: Services, fact: dict[str, str]) -> dict[str, str]:
-    """With the names that the ledger gave to A-2's placement and referral."""
+    """With the names that the ledger gave to A-1's letter, and to A-2's placement and referral."""
     shown = show(services, "A-2")
     names = {
+        "THE LETTER": next(s["reference"] for s in show(services, "A-1")["steps"] if s["rung"] == "letter-1"),
         "THE PLACEMENT": shown["placements"][0]["reference"],
         "THE REFERRAL": shown["referrals"][0]["reference"],
     }
@@ -130,7 +145,7 @@ def test_a_good_row_of_each_kind_counts_once(worked: Services, tmp_path: Path) -
         assert second["balance"]["amount"] == "1150.50", "what the agency collected is the holder's payment"
         assert (second["placements"][0]["remitted"], second["placements"][0]["commission"]) == ("50.00", "10.00")
         assert second["referrals"][0]["judgment"] == "1150.50"
-        assert {item.kind for item in session.exec(select(models.WorkItem))} == {"callback", "dispute"}
+        assert {item.kind for item in session.exec(select(models.WorkItem))} == {"callback", "dispute", "address"}
     before = dump(worked)
     again = take_event_file(worked, a_file(tmp_path, *facts), who="test")
     assert (again.rejected, again.touched, again.already) == ([], [], len(GOOD))
@@ -154,7 +169,7 @@ def test_a_bad_row_of_each_kind_is_refused_by_line_and_changes_nothing(worked: S
 def test_a_cell_that_slipped_is_not_repeated_in_the_reason(worked: Services, tmp_path: Path) -> None:
     slipped = {"account_id": "A-1", "event": "Ann Example", "reference": "x", "at": "+15185550101"}
     [row] = take_event_file(worked, a_file(tmp_path, slipped), who="test").rejected
-    assert row.reason.startswith("event: expected one of adjustment, call")
+    assert row.reason.startswith("event: expected one of address, adjustment, call")
     assert "Ann" not in row.reason
 
 

@@ -75,8 +75,8 @@ def test_court_waits_for_a_person_and_then_the_case_is_closed(enrolled: Services
         "at": None,
         "reason": "legal-1 waits for a person's approval",
     }
-    assert steer.approve(enrolled, "A-1", "legal-1", by="A. Counsel", at=at(enrolled)) is True
-    assert steer.approve(enrolled, "A-1", "legal-1", by="A. Counsel", at=at(enrolled)) is False
+    assert steer.approve(enrolled, "A-1", "legal-1", by="A. Counsel", at=at(enrolled)).new is True
+    assert steer.approve(enrolled, "A-1", "legal-1", by="A. Counsel", at=at(enrolled)).new is False
     until(enrolled, 131)
     shown = show(enrolled, "A-1")
     assert (shown["status"], shown["stage"], shown["outcome"]) == ("closed", "legal", "referred")

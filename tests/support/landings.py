@@ -22,7 +22,8 @@ from arrears.operations.services import Services, instant, open_services
 from arrears.operations.steer import approve
 from arrears.operations.sweep import catch_up
 from arrears.settings import Settings
-from tests.support.ledgers import empty, end_others
+from tests.conftest import HEADER, a_row
+from tests.support.ledgers import empty, end_others, postgres_ledger
 
 ACCOUNT = "A-1"
 # The rungs, in the order in which the account comes to them.
@@ -155,3 +156,16 @@ class PostgresStairs(Stairs):
 
 def _tables() -> list[Table]:
     return SQLModel.metadata.sorted_tables
+
+
+def stairs_on(database: str, folder: Path) -> Iterator[Stairs]:
+    """The climb of one account, on SQLite or on a PostgreSQL database of its own."""
+    portfolio = folder / "portfolio.csv"
+    portfolio.write_text(HEADER + a_row(), encoding="utf-8")
+    if database == "sqlite":
+        yield SqliteStairs(folder, portfolio)
+        return
+    with postgres_ledger() as url:
+        climbed = PostgresStairs(folder, portfolio, url)
+        yield climbed
+        climbed.close()

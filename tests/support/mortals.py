@@ -194,12 +194,23 @@ def drive(services: Any, order: Order) -> dict[str, int]:
         case "sweep":
             swept = sweep(services, who=who, budget=Budget())
             return dict(swept.by_channel) | ({"failed": len(swept.failed)} if swept.failed else {})
+        case "pick_up":
+            from arrears.operations.pick_up import pick_up
+
+            picked = [file.status for result in pick_up(services, who=who) for file in result.files]
+            return {status: picked.count(status) for status in sorted(set(picked))}
         case "timeline":
 
             def task(rung: str) -> None:
                 perform_rung(services, order.account, rung, who=who)
 
             return dict(advance(services, order.account, who=who, through=task).by_channel)
+        case "print":
+            from arrears.operations.letter_batches import batch_letters
+
+            result = batch_letters(services, one_file=False, duplex=True, most=2, who=who)
+            assert not result.problems
+            return {"batches": len(result.batches)}
         case other:
             raise ValueError(other)
 

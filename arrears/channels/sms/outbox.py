@@ -5,9 +5,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +38,28 @@ class OutboxSms:
 
     def perform(self, intent: Intent) -> Outcome:
         """Append one line and sync it. Takes as long in a long file as in a short one."""
+        return self.perform_all([intent])[0]
+
+    def perform_all(self, intents: Sequence[Intent]) -> list[Outcome]:
+        """Append the lines of each day together and sync them once."""
+        outcomes: dict[str, Outcome] = {}
+        for path, those in groupby(sorted(intents, key=self._file), key=self._file):
+            lines = {intent.key: _line(intent) for intent in those}
+            failed = self._append_to(path, b"".join(lines.values()))
+            outcomes.update(dict.fromkeys(lines, failed) if failed is not None else {})
+        return [outcomes.get(i.key) or Done(i.reference, self._detail(i)) for i in intents]
+
+    def _append_to(self, path: Path, lines: bytes) -> Outcome | None:
+        """Why they are not there, or None."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with _locked(self._file(intent), os.O_RDWR | os.O_APPEND | os.O_CREAT, fcntl.LOCK_EX) as file:
+            with _locked(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, fcntl.LOCK_EX) as file:
                 end = _drop_torn_line(file)
                 if end == 0:
                     # Or a power cut could take the new file away together with its synced lines.
                     _sync_folder(self._folder)
                     _sync_folder(self._folder.parent)
-                return self._append(intent, file, end)
+                return _append(file, end, lines)
         except OSError as error:
             return TryAgain(f"the outbox cannot be written: {_why(error)}")
 
@@ -69,16 +83,6 @@ class OutboxSms:
             return LookUpFailed(f"the outbox cannot be read: {_why(error)}")
         return Absent()
 
-    def _append(self, intent: Intent, file: int, end: int) -> Outcome:
-        line = _line(intent)
-        try:
-            if os.write(file, line) < len(line):
-                return _take_back(file, end, "the disk took only part of the line")
-            os.fsync(file)
-        except OSError as error:
-            return _take_back(file, end, _why(error))
-        return Done(intent.reference, self._detail(intent))
-
     def _file(self, intent: Intent) -> Path:
         return self._folder / f"{intent.at.astimezone(UTC):%Y-%m-%d}.jsonl"
 
@@ -99,6 +103,16 @@ def _line(intent: Intent) -> bytes:
     }
     # ASCII, because some readers take U+2028 or U+0085 in a body for the end of the line.
     return json.dumps(text, ensure_ascii=True).encode() + b"\n"
+
+
+def _append(file: int, end: int, lines: bytes) -> Outcome | None:
+    try:
+        if os.write(file, lines) < len(lines):
+            return _take_back(file, end, "the disk took only part of what was written")
+        os.fsync(file)
+    except OSError as error:
+        return _take_back(file, end, _why(error))
+    return None
 
 
 def _take_back(file: int, end: int, why: str) -> Outcome:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
+from arrears.engine.vocabulary import ReturnReason
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LifeEvent:
@@ -116,6 +118,32 @@ class Untextable(LifeEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MailReturned(LifeEvent):
+    """The post brought a letter back. `address`: where it went, as `one_line` writes it; `why`: a ReturnReason."""
+
+    letter: str
+    address: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressFound(LifeEvent):
+    """Where the holder gets mail, from `at` on; `why`: how it is known. `country` is ISO 3166-1 alpha-2."""
+
+    street: str
+    city: str
+    region: str
+    postal_code: str
+    country: str
+    why: str = ""
+
+    @property
+    def address(self) -> str:
+        """In one line, to tell it from others."""
+        return one_line(self.street, self.city, self.region, self.postal_code, self.country)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HoldSet(LifeEvent):
     """A reason not to collect, from `at` until `until` (open-ended when None), for all channels or for one.
 
@@ -168,6 +196,31 @@ def untextable_numbers(events: Iterable[LifeEvent]) -> frozenset[str]:
     """Numbers at which the holder gets no texts; a later word that the number is good gives it another chance."""
     last = {e.number: e for e in in_order(events) if isinstance(e, Untextable | NumberChecked)}
     return frozenset(number for number, event in last.items() if isinstance(event, Untextable))
+
+
+def bad_addresses(events: Iterable[LifeEvent]) -> frozenset[str]:
+    """Addresses, in one line, from which mail comes back; of several words on one, the last counts.
+
+    Mail that was refused, or not collected, says nothing about the address.
+    """
+    bad: dict[str, bool] = {}
+    for event in in_order(events):
+        match event:
+            case MailReturned(address=address, why=why) if ReturnReason(why).spoils_the_address:
+                bad[address] = True
+            case AddressFound():
+                bad[event.address] = False
+            case _:
+                pass
+    return frozenset(address for address, is_bad in bad.items() if is_bad)
+
+
+def one_line(*parts: str) -> str:
+    """An address to compare by, without regard to capitals, commas and spaces.
+
+    `parts`: street, city, region, postal code and country.
+    """
+    return "|".join(" ".join(part.replace(",", " ").split()).casefold() for part in parts)
 
 
 def in_order(events: Iterable[LifeEvent]) -> list[LifeEvent]:

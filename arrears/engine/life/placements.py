@@ -28,12 +28,22 @@ class Objection(StrEnum):
 
 
 class ReferralReport(StrEnum):
-    """How far a referral has come, in order; withdrawn ends it."""
+    """How far a referral has come, in order; settled, dismissed and withdrawn end it.
 
+    documents_wanted takes it no further: it stands until the next report.
+    """
+
+    DOCUMENTS_WANTED = "documents_wanted"
     ACCEPTED = "accepted"
     SUIT_FILED = "suit_filed"
     JUDGMENT = "judgment"
+    SETTLED = "settled"
+    DISMISSED = "dismissed"
     WITHDRAWN = "withdrawn"
+
+
+# A settlement or a dismissal ends a suit as a withdrawal does: none follows another.
+_OVER = (ReferralReport.SETTLED, ReferralReport.DISMISSED, ReferralReport.WITHDRAWN)
 
 
 class PlacementStatus(StrEnum):
@@ -66,6 +76,19 @@ class Remitted(LifeEvent):
     """Money that came through an agency: `gross` was the holder's payment, `commission` the agency keeps."""
 
     placement: str
+    gross: int
+    commission: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemittanceReversed(LifeEvent):
+    """Such money taken back, all of it or a part: `gross` and the `commission` given back, both above zero.
+
+    `of` is the key of the remittance.
+    """
+
+    placement: str
+    of: str
     gross: int
     commission: int
 
@@ -116,7 +139,10 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Referral:
-    """A referral as it stands; `report` is empty until something is heard of it."""
+    """A referral as it stands; `report` is empty until something is heard of it.
+
+    `wanted`: the documents that were asked for last, while nothing else has been heard since.
+    """
 
     reference: str
     at: datetime
@@ -124,11 +150,17 @@ class Referral:
     reported_at: datetime | None = None
     detail: str = ""
     judgment: int | None = None
+    wanted: str = ""
 
     @property
     def open(self) -> bool:
-        """It has not been withdrawn."""
-        return self.report != ReferralReport.WITHDRAWN
+        """It has been neither settled, dismissed nor withdrawn."""
+        return self.report not in _OVER
+
+    @property
+    def status(self) -> str:
+        """How it stands, in a word of `ReferralReport`, or `referred`."""
+        return ReferralReport.DOCUMENTS_WANTED if self.wanted else self.report or "referred"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +179,14 @@ def placements(placed: Iterable[Placed], events: Iterable[LifeEvent]) -> tuple[P
 
 
 def referrals(made: Iterable[tuple[str, datetime]], events: Iterable[LifeEvent]) -> tuple[Referral, ...]:
-    """Every referral (its reference and instant) as it stands: the furthest it has come, or withdrawn."""
+    """Every referral (its reference and instant) as it stands: the furthest it has come, or how it ended."""
     ordered = in_order(events)
     found: list[Referral] = []
     for reference, at in made:
         state = Referral(reference, at)
         for event in ordered:
-            if isinstance(event, ReferralReported) and event.referral == reference and _further(state, event):
-                state = replace(state, report=event.report, reported_at=event.at, detail=event.detail or state.detail)
-                state = replace(state, judgment=event.amount if event.amount is not None else state.judgment)
+            if isinstance(event, ReferralReported) and event.referral == reference and state.open:
+                state = _heard(state, event)
         found.append(state)
     return tuple(found)
 
@@ -193,7 +224,9 @@ def recall_due(
 
 
 def _about(event: LifeEvent) -> str:
-    return event.placement if isinstance(event, PlacementReported | Remitted | Recalled) else ""
+    if isinstance(event, PlacementReported | Remitted | RemittanceReversed | Recalled):
+        return event.placement
+    return ""
 
 
 def _stands(placed: Placed, events: list[LifeEvent]) -> Placement:
@@ -202,6 +235,8 @@ def _stands(placed: Placed, events: list[LifeEvent]) -> Placement:
         match event:
             case Remitted(gross=gross, commission=commission):
                 state = replace(state, remitted=state.remitted + gross, commission=state.commission + commission)
+            case RemittanceReversed(gross=gross, commission=commission):
+                state = replace(state, remitted=state.remitted - gross, commission=state.commission - commission)
             case _ if state.status.over:
                 continue
             case Recalled(final=True, why=why):
@@ -222,6 +257,14 @@ def _stands(placed: Placed, events: list[LifeEvent]) -> Placement:
     return state
 
 
-def _further(state: Referral, event: ReferralReported) -> bool:
+def _heard(state: Referral, event: ReferralReported) -> Referral:
+    if event.report == ReferralReport.DOCUMENTS_WANTED:
+        return replace(state, wanted=event.detail or "not said which", reported_at=event.at)
+    state = replace(state, wanted="")
     order = [str(report) for report in ReferralReport]
-    return state.open and (not state.report or order.index(event.report) > order.index(state.report))
+    if state.report and order.index(event.report) <= order.index(state.report):
+        return state
+    amount = event.amount if event.amount is not None else state.judgment
+    return replace(
+        state, report=event.report, reported_at=event.at, detail=event.detail or state.detail, judgment=amount
+    )

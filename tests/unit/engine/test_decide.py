@@ -10,7 +10,7 @@ import pytest
 
 from arrears.engine.case import Case, Step, Suspension
 from arrears.engine.decide import Close, Decision, Perform, Skip, Wait, decide
-from arrears.engine.ladder import Ladder, Late, Terms
+from arrears.engine.ladder import Ladder, Late, NotTimeBarred, Terms
 from arrears.engine.vocabulary import CaseStatus, ChannelName, Disposition, StepStatus
 from tests.builders import NOW, a_case, a_step, day, made, recorded, standard_ladder, usd
 
@@ -395,3 +395,29 @@ def test_a_ladder_without_a_court_ends_exhausted():
 def test_steps_of_rungs_that_a_new_ladder_dropped_still_count_as_contacts():
     step = replace(a_step("sms-1", days_ago=0.1), rung="sms-0")
     assert next_for(a_case(step, dpd=1)) == Wait(NOW - timedelta(days=0.1) + NIGHT, "until sms-1", "sms-1")
+
+
+def test_a_claim_that_is_time_barred_is_never_referred_even_if_the_ladder_does_not_ask():
+    court = next(rung for rung in LADDER.rungs if rung.name == "legal-1")
+    lax = replace(court, requires=tuple(r for r in court.requires if r != NotTimeBarred()))
+    ladder = replace(LADDER, rungs=tuple(lax if rung is court else rung for rung in LADDER.rungs))
+    assert isinstance(next_for(ready_for_court(limitation_ends=NOW.date()), ladder=ladder), Skip)
+    unknown = next_for(ready_for_court(limitation_ends=None), ladder=ladder)
+    assert unknown == Wait(None, "legal-1 needs a known limitation period", "legal-1")
+
+
+def test_a_referral_waits_for_its_papers_and_says_which():
+    lacking = ready_for_court(papers_lacking="statements")
+    assert next_for(lacking) == Wait(None, "legal-1 must not leave yet: it lacks statements", "legal-1")
+    unapproved = replace(lacking, approvals=frozenset(), wanted_approvals={"legal-1": "waits for a second person"})
+    assert next_for(unapproved) == Wait(None, "legal-1 waits for a second person; it lacks statements", "legal-1")
+
+
+def test_letters_wait_while_mail_comes_back_and_calls_go_on():
+    case, log = climb(a_case(dpd=0, mail_returned=True), NOW, NOW + timedelta(days=100))
+    done = {step.rung for step in case.steps if step.status is StepStatus.DONE}
+    assert done == {"sms-1", "sms-2", "sms-3", "call-1"}
+    assert ("letter-1", "its moment passed; merged into letter-2") in log
+    kind, reason = log[-1]
+    assert kind == "wait"
+    assert "waits for an address: mail came back from the one we have" in reason

@@ -167,7 +167,11 @@ def two_agencies() -> Ladder:
     first = ladder.by_name["agency-1"]
     assert isinstance(first.due, DaysPastDue)
     second = replace(
-        first, name="agency-2", agency="southside", due=replace(first.due, days=120), requires=(Returned("agency-1"),)
+        first,
+        name="agency-2",
+        agencies=("southside",),
+        due=replace(first.due, days=120),
+        requires=(Returned("agency-1"),),
     )
     return replace(ladder, rungs=(*rungs, second))
 
@@ -196,4 +200,4 @@ def test_a_second_agency_gets_the_account_when_the_first_has_given_it_back() -> 
     assert waits == Wait(None, "agency-2 needs agency-1 to be over, which it is not", "agency-2")
     move = decide(replace(case, returned=frozenset({"agency-1"})), two_agencies(), now=NOW)
     assert isinstance(move, Perform)
-    assert move.rung.agency == "southside"
+    assert move.rung.agencies == ("southside",)

@@ -88,3 +88,23 @@ def test_a_country_without_any_period_is_a_mistake(tmp_path: Path):
     path.write_text("countries:\n  GB: {}\n")
     with pytest.raises(PolicyError, match="GB: needs a period, regions or both"):
         load_limitation(path)
+
+
+@pytest.mark.parametrize(
+    ("country", "region", "paid", "rule", "counted_from", "because"),
+    [
+        ("US", "NY", None, "LIMITATION-US-NY", date(2026, 8, 1), "first missed due date"),
+        ("US", "NY", date(2027, 2, 3), "LIMITATION-US-NY", date(2027, 2, 3), "last payment"),
+        ("US", "NY", date(2031, 2, 3), "LIMITATION-US-NY", date(2026, 8, 1), "first missed due date"),
+        ("GB", "ENG", None, "LIMITATION-GB", date(2026, 8, 1), "first missed due date"),
+        ("DE", "BE", None, "LIMITATION-DE", date(2026, 12, 31), "end of the year of the first missed due date"),
+    ],
+)
+def test_a_reckoned_period_says_by_which_rule_and_from_what(
+    country: str, region: str, paid: date | None, rule: str, counted_from: date, because: str
+):
+    reckoned = PERIODS.reckon(country, region, paid, date(2026, 8, 1))
+    assert reckoned is not None
+    assert (reckoned.rule, reckoned.counted_from, reckoned.because) == (rule, counted_from, because)
+    assert reckoned.days_left(reckoned.ends) == 0
+    assert reckoned.ends == PERIODS.limitation_ends(country, region, paid, date(2026, 8, 1))

@@ -5,13 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from arrears.engine.money import Money
 from arrears.rendering.catalog import Catalog
 from arrears.rendering.context import Address, ChronologyLine, ContactContext, StatementLine
-from arrears.rendering.pack import PackLetter, ReferralPack
+from arrears.rendering.pack import Enclosure, ReferralPack
+from arrears.rendering.referral import (
+    ApprovalLine,
+    AskLine,
+    DocumentLine,
+    ItemLine,
+    LetterLine,
+    LimitationLine,
+    NoticeLine,
+    ReferralFacts,
+)
 
 TEMPLATES = Path(__file__).parents[3] / "templates"
 
@@ -89,24 +100,88 @@ def a_hostile_context(value: str) -> ContactContext:
     )
 
 
-def a_pack(**changes: Any) -> ReferralPack:
-    """A referral approved on 20 December 2026, with two statement lines and two steps."""
-    pack = ReferralPack(
-        context=a_context(),
-        statement=(
-            StatementLine(date(2026, 10, 1), "Opening balance", Money(135_000, "USD")),
-            StatementLine(date(2026, 11, 2), "Payment received", Money(-15_000, "USD")),
+LETTER = b"%PDF-1.7 the letter as it left"
+AGREEMENT = b"%PDF-1.7 the agreement as the lender has it"
+US_PAPERS = (
+    "cover-sheet", "statement", "itemization", "chain-of-title", "pleading-checklist", "affidavit-draft", "chronology"
+)  # fmt: skip
+
+
+def usd(amount: int) -> Money:
+    return Money(amount, "USD")
+
+
+def referral_facts(**changes: Any) -> ReferralFacts:
+    """A referral approved on 20 December 2026, with two statement lines, two steps and one document."""
+    facts = ReferralFacts(
+        firm="",
+        papers=("statement", "chronology"),
+        original_creditor="Example Bank",
+        opened_on=date(2019, 3, 14),
+        charged_off_on=None,
+        last_payment_on=date(2026, 11, 2),
+        last_payment=usd(15_000),
+        items=ItemLine(
+            since=date(2026, 10, 12),
+            since_what="first missed due date",
+            owed=usd(135_000),
+            interest=usd(0),
+            fees=usd(0),
+            received=usd(15_000),
+            payments=usd(-15_000),
+            credits=usd(0),
+            total=usd(120_000),
         ),
+        statement=(
+            StatementLine(date(2026, 10, 1), "opening", "", usd(135_000)),
+            StatementLine(date(2026, 11, 2), "payment", "P-1", usd(-15_000)),
+        ),
+        statement_total=usd(120_000),
         chronology=(
             ChronologyLine("2026-10-14T14:05:00Z", "sms-1", 1, "sms", "done", "SM0123456789abcdef", ""),
             ChronologyLine("2026-12-01T15:00:00Z", "letter-1", 1, "letter", "done", "sha256:" + "ab" * 32, "none"),
         ),
-        letters=(PackLetter("letter-1.pdf", "letters/2026-12-01/AAAA1111.pdf"),),
-        approved_by="Dana Whitfield",
-        approved_at="2026-12-20T15:00:00Z",
-        limitation_ends=date(2029, 10, 12),
+        approvals=(ApprovalLine("Dana Whitfield", "2026-12-20T15:00:00Z", usd(120_000)),),
+        approvals_needed=1,
+        limitation=LimitationLine(
+            rule="LIMITATION-US-NY",
+            years=3,
+            source="CPLR 214-i",
+            verified=True,
+            counted_from=date(2026, 10, 12),
+            because="first missed due date",
+            ends=date(2029, 10, 12),
+            days_left=1024,
+        ),
+        title=(),
+        gaps=(),
+        documents=(
+            DocumentLine(
+                "Cardholder agreement", "AGR-1", "documents/card_agreement.pdf", sha256(AGREEMENT).hexdigest()
+            ),
+        ),
+        to_follow=(),
+        asks=(AskLine("The name of the original creditor.", "chain-of-title", "CPLR 3016(j)(2)", True),),
+        letters=(LetterLine("letter-1", date(2026, 12, 1), "letters/letter-1.pdf"),),
+        default_notice=NoticeLine(date(2026, 11, 2), date(2026, 11, 17)),
+        letter_of_claim=NoticeLine(date(2026, 11, 18), date(2026, 12, 18)),
     )
-    return replace(pack, **changes)
+    return replace(facts, **changes)
+
+
+def a_pack(
+    *, context: ContactContext | None = None, papers: tuple[str, ...] = US_PAPERS, **changes: Any
+) -> ReferralPack:
+    """The referral as an American court would want it, with a letter and an agreement enclosed."""
+    return ReferralPack(
+        context=context or a_context(),
+        facts=referral_facts(**changes),
+        papers=papers,
+        enclosures=(
+            Enclosure("letters/letter-1.pdf", sha256(LETTER).hexdigest(), "letters/2026-12-01/AAAA1111.pdf"),
+            Enclosure("documents/card_agreement.pdf", sha256(AGREEMENT).hexdigest()),
+        ),
+    )
 
 
 @cache

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from arrears.policies.referrals import load_referrals
 from arrears.rendering.catalog import Catalog, Kind
 from arrears.rendering.errors import TemplateError
+from arrears.settings import ROOT
 from tests.unit.rendering.facts import TEMPLATES, a_context, the_catalog
 
 
@@ -76,7 +78,8 @@ def test_the_shipped_templates_load_and_have_the_ladders_names():
     assert catalog.names(Kind.CALLS) == {"first-call"}
     notices = {"transfer-notice", "arrears-notice", "default-notice", "letter-of-claim"}
     assert catalog.names(Kind.LETTERS) == {"reminder", "lawyer", "placement-notice"} | notices
-    assert catalog.names(Kind.LEGAL) == {"cover-sheet", "statement", "chronology", "index"}
+    wanted = {paper for _, _, paper in load_referrals(ROOT / "policies" / "referrals").papers()}
+    assert catalog.names(Kind.LEGAL) == wanted | {"index"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,92 @@
+"""The ledger's own words as papers in other languages print them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+TERMS: Final[Mapping[str, Mapping[str, str]]] = {
+    "en": {
+        "statement": "Statement of account",
+        "itemization": "Itemization of the claim",
+        "chain-of-title": "Chain of title",
+        "pleading-checklist": "What the law asks of the complaint",
+        "affidavit-draft": "Affidavit of account (draft)",
+        "chronology": "Chronology of the case, also as CSV",
+        "protocol-record": "Pre-action protocol record",
+        "reply-form": "Reply form",
+        "cover-sheet": "Cover sheet",
+        "card_agreement": "Agreement",
+        "statements": "Periodic statements",
+        "address_check": "Address check",
+        "records_certificate": "Certificate to the records",
+        "letters": "Letters",
+        "opening": "Balance past due",
+        "payment": "Payment",
+        "reversal": "Payment taken back",
+        "fee": "Fee",
+        "interest": "Interest",
+        "adjustment": "Correction",
+        "billed": "New statement",
+        "waived": "Charges waived",
+    },
+    "de": {
+        "statement": "Forderungsaufstellung",
+        "mahnbescheid": "Angaben für den Mahnantrag",
+        "chronology": "Chronologie, auch als CSV",
+        "card_agreement": "Vertrag",
+        "opening": "Saldo bei Verzugseintritt",
+        "payment": "Zahlung",
+        "reversal": "Rücklastschrift",
+        "fee": "Gebühr",
+        "interest": "Zinsen",
+        "adjustment": "Berichtigung",
+        "billed": "Neue Abrechnung",
+        "waived": "Erlassene Nebenkosten",
+        "sms": "SMS",
+        "call": "Anruf",
+        "letter": "Brief",
+        "agency": "Inkasso",
+        "legal": "Rechtsabteilung",
+        "intended": "begonnen",
+        "done": "ausgeführt",
+        "failed": "fehlgeschlagen",
+        "skipped": "entfallen",
+        "unknown": "ungeklärt",
+        "charge-off": "Ausbuchung",
+        "first missed due date": "erste versäumte Fälligkeit",
+        "last payment": "letzte Zahlung",
+        "end of the year of the first missed due date": "Schluss des Jahres der ersten versäumten Fälligkeit",
+    },
+    "zh": {
+        "statement": "账户明细表",
+        "chronology": "催收经过表（另附CSV）",
+        "opening": "逾期时余额",
+        "payment": "还款",
+        "reversal": "还款撤回",
+        "fee": "费用",
+        "interest": "利息",
+        "adjustment": "调整",
+        "billed": "新账单",
+        "waived": "减免费用",
+        "sms": "短信",
+        "call": "电话",
+        "letter": "信函",
+        "agency": "委外催收",
+        "legal": "法律程序",
+        "intended": "进行中",
+        "done": "已完成",
+        "failed": "失败",
+        "skipped": "未执行",
+        "unknown": "待核实",
+        "charge-off": "核销日",
+        "first missed due date": "首次逾期还款日",
+        "last payment": "最后一次还款",
+        "end of the year of the first missed due date": "首次逾期当年年末",
+    },
+}
+
+
+def term(word: str, language: str) -> str:
+    """`Zahlung` for `payment` in `de`; the word itself where it has no other."""
+    return TERMS.get(language, {}).get(word, word)
