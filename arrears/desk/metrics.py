@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hmac
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from arrears.desk.commons import Deployment
+from arrears.desk.commons import Deployment, require_token
 from arrears.operations.metrics import registry_of
 from arrears.operations.services import Services
 
@@ -19,11 +18,7 @@ _bearer = HTTPBearer(auto_error=False, scheme_name="metrics", description="ARREA
 
 def may_read(services: Deployment, shown: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> None:
     """Only who knows the token."""
-    token = services.settings.metrics_token
-    if not token:
-        raise HTTPException(503, "no metrics here: ARREARS_METRICS_TOKEN is not set")
-    if shown is None or not hmac.compare_digest(shown.credentials.encode(), token.encode()):
-        raise HTTPException(401, "the token is missing or wrong", {"WWW-Authenticate": "Bearer"})
+    require_token(shown, services.settings.metrics_token, unset="no metrics here: ARREARS_METRICS_TOKEN is not set")
 
 
 router = APIRouter(tags=["health"], dependencies=[Depends(may_read)])
