@@ -131,7 +131,7 @@ def a_sweep(services: Services, landing: Landing) -> int:
 
 
 def test_an_intent_is_left_to_its_owner_while_that_lives_and_is_free_when_it_dies(landing: Landing, mortals: Mortals):
-    owner = stopped(mortals, landing, BEFORE_THE_EFFECT)
+    owner = stopped(mortals, landing, BEFORE_THE_EFFECT, lease_seconds=3600)
     with landing.services() as services:
         assert a_sweep(services, landing) == 0
         step, case = step_and_case(books_of(services), ACCOUNT, landing.rung)
@@ -146,7 +146,7 @@ def test_an_intent_is_left_to_its_owner_while_that_lives_and_is_free_when_it_die
 
 @pytest.mark.parametrize("at", [AFTER_THE_INTENT, BEFORE_THE_EFFECT])
 def test_an_owner_that_wakes_in_time_finishes_what_it_began(landing: Landing, mortals: Mortals, at: str):
-    owner = stopped(mortals, landing, at)
+    owner = stopped(mortals, landing, at, lease_seconds=3600)
     with landing.services() as services:
         assert a_sweep(services, landing) == 0
         mortals.go_on(owner)
