@@ -19,8 +19,13 @@ SWEEP: Final = "arrears.sweep"
 _MOST_NAMED: Final = 50
 
 
-def announce(services: Services, swept: LastSweep, *, failed: Sequence[str], revived: Sequence[str]) -> None:
-    """Emit what this sweep was: that it came to an end, and what of it a person should hear of."""
+def announce(
+    services: Services, swept: LastSweep, *, failed: Sequence[str], revived: Sequence[str], first: bool
+) -> None:
+    """Emit what this sweep was: that it came to an end, and what of it a person should hear of.
+
+    `first`: of several that share the work, this one tells of steps that became unknown.
+    """
     settings = services.settings
     counts = {"looked_at": swept.looked_at, "effects": swept.effects, "failed": swept.failed}
     _emit(SWEPT, counts | {"seconds": round(swept.seconds, 3)})
@@ -28,7 +33,7 @@ def announce(services: Services, swept: LastSweep, *, failed: Sequence[str], rev
         _emit(FAILING, counts | {"accounts": list(failed[:_MOST_NAMED])})
     if len(revived) >= settings.alert_late_timelines:
         _emit(LATE, {"late": len(revived), "accounts": list(revived[:_MOST_NAMED])})
-    for account_id in newly_unknown(services):
+    for account_id in newly_unknown(services) if first else ():
         emit_event(UNKNOWN, {"prefect.resource.id": f"arrears.account.{account_id}"}, payload={"account": account_id})
 
 

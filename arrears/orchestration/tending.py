@@ -117,7 +117,7 @@ def tend(services: Services, *, limit: int, share: Share, logger: Logger) -> Rep
     rows += [{"account": account_id, "effects": 0, "rests": "failed"} for account_id in swept.failed]
     rows += [{"account": account_id, "effects": 0, "rests": "halted: its run was cancelled"} for account_id in halted]
     table(f"sweep{share.suffix}", rows, report.line(), more=swept.looked_at - len(swept.rested) - len(swept.failed))
-    announce(services, recorded, failed=swept.failed, revived=revived)
+    announce(services, recorded, failed=swept.failed, revived=revived, first=share.number == 0)
     logger.info("%s", report.line())
     return report
 
