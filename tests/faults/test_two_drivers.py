@@ -86,9 +86,9 @@ def _made(case: models.Case, rung: str, reference: str, **more: str) -> models.S
 
 def test_two_sweeps_at_once_make_every_effect_once(forty: Services, mortals: Mortals):
     settings = {name: str(getattr(forty.settings, name)) for name in ("database_url", "outbox")}
-    order = Order({**settings, "doubt_seconds": 0}, "sweep", NOON.isoformat(), manner="SIGSTOP")
+    order = Order({**settings, "doubt_seconds": 0, "sweep_batch": 4}, "sweep", NOON.isoformat(), manner="SIGSTOP")
     pids: list[int] = []
-    # The first is in the middle of an account, and the second has just made another, when both go on together.
+    # The first is in the middle of a batch, and the second has just made another, when both go on together.
     for where in (BEFORE_THE_EFFECT, AFTER_THE_EFFECT):
         pids.append(mortals.start(replace(order, at=where)))
         assert mortals.wait(pids[-1]).last == where
