@@ -28,7 +28,7 @@ from models.webhook_request import WebhookRequest
 from models.work_item import WorkItem
 
 # Alembic's newest revision; a test keeps it true. Opening a current ledger needs no alembic.
-SCHEMA_VERSION = "0015"
+SCHEMA_VERSION = "0017"
 
 __all__ = [
     "SCHEMA_VERSION",

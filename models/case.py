@@ -4,12 +4,12 @@ from datetime import date, datetime
 from uuid import uuid4
 
 from sqlalchemy import Index, text
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from models.types import instant
+from models.types import Row, instant
 
 
-class Case(SQLModel, table=True):
+class Case(Row, table=True):
     """Where an account stands on its ladder, what is next, and who drives it.
 
     `began` is the first due date that was missed; `due_date` the oldest one unpaid, from which days past due count.
@@ -29,7 +29,19 @@ class Case(SQLModel, table=True):
             sqlite_where=text("status <> 'closed'"),
             postgresql_where=text("status <> 'closed'"),
         ),
-        Index("ix_cases_due", "next_due_at", "status"),
+        Index(
+            "ix_cases_due",
+            "next_due_at",
+            "account_id",
+            sqlite_where=text("next_due_at IS NOT NULL"),
+            postgresql_where=text("next_due_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_cases_recall_at",
+            "recall_at",
+            sqlite_where=text("recall_at IS NOT NULL"),
+            postgresql_where=text("recall_at IS NOT NULL"),
+        ),
     )
 
     id: str = Field(default_factory=lambda: uuid4().hex, primary_key=True, max_length=32)
@@ -43,7 +55,7 @@ class Case(SQLModel, table=True):
     driver: str
     flow_run_id: str | None = Field(default=None, index=True)
     next_due_at: datetime | None = instant(default=None)
-    recall_at: datetime | None = instant(default=None, index=True)
+    recall_at: datetime | None = instant(default=None)
     next_rung: str | None = None
     next_reason: str = ""
     retry_at: datetime | None = instant(default=None)

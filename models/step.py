@@ -4,12 +4,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, Column, Index, UniqueConstraint, text
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from models.types import instant
+from models.types import Row, instant
 
 
-class Step(SQLModel, table=True):
+class Step(Row, table=True):
     """planned -> intended -> done | failed | skipped | unknown.
 
     `reference` is the short unique mark printed in texts and letters; `proof` is what shows that the
@@ -24,6 +24,8 @@ class Step(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("case_id", "rung", "attempt"),
         UniqueConstraint("reference"),
+        # What went out today, for the day's ceiling: rows come in the order of their time, so a word a block suffices.
+        Index("ix_steps_at", "at", postgresql_using="brin"),
         Index(
             "ix_steps_intended",
             "intended_wall",

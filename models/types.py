@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import DateTime, Dialect
+from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
@@ -33,7 +34,23 @@ class UTCDateTime(TypeDecorator[datetime]):
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
+        if value.tzinfo is UTC:
+            return value
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Row(SQLModel):
+    """A row whose columns are set by SQLAlchemy alone.
+
+    SQLModel sets each once more by way of pydantic, which validates nothing in tables: a tenth of a sweep's time.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        column = type(self).__dict__.get(name)
+        if isinstance(column, InstrumentedAttribute):
+            column.__set__(self, value)
+        else:
+            super().__setattr__(name, value)
 
 
 def instant(*, index: bool = False, default: Any = ...) -> Any:

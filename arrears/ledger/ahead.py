@@ -21,6 +21,7 @@ from sqlmodel import Session, col, or_, select
 import models
 from arrears.engine.life.events import LifeEvent
 from arrears.ledger import state
+from arrears.ledger.among import among
 from arrears.ledger.life import to_event
 from models.types import UTCDateTime
 
@@ -136,12 +137,14 @@ def read_ahead(session: Session, account_ids: Sequence[str], *, since: datetime,
 
 
 def _holders(session: Session, account_ids: Sequence[str]) -> dict[str, str]:
-    query = select(models.Account.id, models.Account.holder_id).where(col(models.Account.id).in_(account_ids))
+    query = select(models.Account.id, models.Account.holder_id).where(
+        among(session, col(models.Account.id), account_ids)
+    )
     return dict(session.exec(query).all())
 
 
 def _lock(session: Session, ahead: Ahead, holders: set[str], *, wait: bool) -> None:
-    of_persons = col(models.Account.holder_id).in_(holders)
+    of_persons = among(session, col(models.Account.holder_id), holders)
     rows = session.exec(
         select(models.Case, models.Account)
         .join(models.Account, col(models.Account.id) == col(models.Case.account_id))
@@ -195,16 +198,22 @@ def _read(session: Session, ahead: Ahead) -> None:
         return
     # Only evidence and explanations need the verdict's text.
     steps = select(models.Step).options(defer(models.Step.verdict))  # pyright: ignore[reportArgumentType]
-    for step in session.exec(steps.where(col(models.Step.case_id).in_(cases)).order_by(col(models.Step.id))):
+    for step in session.exec(
+        steps.where(among(session, col(models.Step.case_id), cases)).order_by(col(models.Step.id))
+    ):
         ahead.steps[step.case_id].append(step)
-    for approval in session.exec(select(models.Approval).where(col(models.Approval.case_id).in_(cases))):
+    of_cases = among(session, col(models.Approval.case_id), cases)
+    for approval in session.exec(select(models.Approval).where(of_cases)):
         ahead.approvals[approval.case_id].append(approval)
-    concerned = or_(col(models.Hold.holder_id).in_(holders), col(models.Hold.number).in_(numbers))
+    concerned = or_(
+        among(session, col(models.Hold.holder_id), holders), among(session, col(models.Hold.number), numbers)
+    )
     ahead.holds = list(session.exec(select(models.Hold).where(concerned, col(models.Hold.released_at).is_(None))))
-    for row in session.exec(select(models.LifeEvent).where(col(models.LifeEvent.account_id).in_(accounts))):
+    lived = among(session, col(models.LifeEvent.account_id), accounts)
+    for row in session.exec(select(models.LifeEvent).where(lived)):
         ahead.life[row.account_id].append(to_event(row))
     in_force = select(models.Consent).where(
-        col(models.Consent.account_id).in_(accounts), col(models.Consent.withdrawn_at).is_(None)
+        among(session, col(models.Consent.account_id), accounts), col(models.Consent.withdrawn_at).is_(None)
     )
     for consent in session.exec(in_force):
         ahead.consents[consent.account_id].append(consent)
@@ -212,11 +221,11 @@ def _read(session: Session, ahead: Ahead) -> None:
 
 
 def _read_contacts(session: Session, ahead: Ahead, cases: list[str], holders: list[str]) -> None:
-    of_persons = col(models.Account.holder_id).in_(holders)
+    of_persons = among(session, col(models.Account.holder_id), holders)
     earlier = (
         _EARLIER.add_columns(col(models.Account.holder_id))
         .join(models.Account, col(models.Account.id) == col(models.Step.account_id))
-        .where(of_persons, col(models.Step.case_id).not_in(cases), ahead.since <= _WHEN)
+        .where(of_persons, ~among(session, col(models.Step.case_id), cases), ahead.since <= _WHEN)
     )
     for *made, holder_id in session.connection().execute(earlier):
         ahead.earlier[holder_id].append(Made(*made))
@@ -247,7 +256,7 @@ def read_reports(session: Session, references: Sequence[str]) -> None:
     """Note which of these texts the provider has reported on already."""
     ahead = whole_of(session)
     if ahead is not None and references:
-        found = select(models.Delivery.reference).where(col(models.Delivery.reference).in_(references))
+        found = select(models.Delivery.reference).where(among(session, col(models.Delivery.reference), references))
         ahead.reported = frozenset(session.exec(found).all())
 
 

@@ -34,6 +34,8 @@ from arrears.engine.vocabulary import CaseStatus, ChannelName, Disposition, Part
 from arrears.ledger.ahead import Ahead, ahead_of
 from arrears.ledger.life import opening_of, to_event
 
+_AGENCY = str(ChannelName.AGENCY)
+
 
 class UnknownAccount(LookupError):
     """The ledger has no such account, or none with a case."""
@@ -95,7 +97,7 @@ class CaseFile:
     @property
     def ever_placed(self) -> bool:
         """Whether an agency has had the account in this case."""
-        return any(ChannelName(s.channel) is ChannelName.AGENCY and s.status == StepStatus.DONE for s in self.steps)
+        return any(s.channel == _AGENCY and s.status == StepStatus.DONE for s in self.steps)
 
     def placements(self, terms: Callable[[str], RecallTerms] = lambda _: RecallTerms()) -> tuple[Placement, ...]:
         """The case's placements as they stand; `terms` by rung."""

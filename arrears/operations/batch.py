@@ -22,9 +22,11 @@ import models
 from arrears.channels.effect import Bulk, Done, Finding, Intent, Outcome
 from arrears.engine.vocabulary import ChannelName, StepStatus
 from arrears.ledger.ahead import forget, read_ahead, read_reports, whole_of
+from arrears.ledger.among import among
 from arrears.ledger.cases import lock_person, read_case_file
 from arrears.operations.advance import Advanced, advance, record_failure
 from arrears.operations.brakes import Budget
+from arrears.operations.collecting import seldom_collecting
 from arrears.operations.moves import Closed, InDoubt, Intended, Move, Ready, Standstill, look
 from arrears.operations.perform import attempt, attempt_all, look_up, settle, settle_in
 from arrears.operations.services import Services
@@ -64,6 +66,7 @@ class _Round:
         return _Round(defaultdict(Counter, effects), list(self.open), defaultdict(list, later))
 
 
+@seldom_collecting()
 def advance_many(
     services: Services,
     account_ids: Sequence[str],
@@ -103,7 +106,7 @@ def _still_due(session: Session, account_ids: Sequence[str], due: ColumnElement[
     """Those that nobody has advanced since they were listed, and nobody is advancing."""
     query = (
         select(models.Case.account_id)
-        .where(col(models.Case.account_id).in_(account_ids), due)
+        .where(among(session, col(models.Case.account_id), account_ids), due)
         .with_for_update(skip_locked=True)
     )
     found = set(session.exec(query))

@@ -248,7 +248,6 @@ class _Desk:
                     step.not_before = now + _JUDGE_AGAIN
                 step.needs_person, step.reason = True, reason
                 self._log("review", now, step, why=reason, rules=rules)
-        self.session.add(step)
         return None
 
     def _intend(
@@ -282,11 +281,9 @@ class _Desk:
                 if step.reason != str(error):
                     self._log("template unusable", now, step, why=str(error))
                 step.not_before, step.reason = now + _TRY_AGAIN, str(error)
-                self.session.add(step)
                 return None
             step.status, step.at, step.reason = StepStatus.FAILED, now, str(error)
             step.unreached = rung.channel is ChannelName.SMS and not self.file.text_numbers
-            self.session.add(step)
             self._log("failed", now, step, why=step.reason)
             return None
         step.status, step.at, step.reason, step.needs_person = StepStatus.INTENDED, now, "", False
@@ -294,7 +291,6 @@ class _Desk:
         claim(self.services, self.session, step, wall)
         # Until the outcome is known there is nothing here for another sweep to look at.
         self.file.case.retry_at = step.lease_until
-        self.session.add(self.file.case)
         self.budget.spend()
         self._log("intended", now, step, rules=tuple(step.rules))
         if rung.channel is ChannelName.LEGAL:
@@ -330,8 +326,6 @@ class _Desk:
         step.carried_by, step.payload = carrier.reference, what_was_said(carrier.payload)
         step.intended_wall, step.owner, step.lease_until = carrier.intended_wall, carrier.owner, carrier.lease_until
         self.file.case.next_rung, self.file.case.next_reason = step.rung, step.reason
-        self.session.add(step)
-        self.session.add(self.file.case)
         self._log("intended", now, step, why=step.reason, rules=tuple(step.rules))
 
     def _in_flight(self, step: models.Step, wall: datetime) -> Move:
@@ -342,7 +336,6 @@ class _Desk:
             self.file.case.retry_at = step.lease_until
             self.file.case.next_rung = step.rung
             self.file.case.next_reason = step.reason or f"{step.rung} is being carried out"
-            self.session.add(self.file.case)
             return Standstill(
                 self.file.case.next_reason, wall_until=step.lease_until, rung=step.rung, zone=self.file.zone
             )
@@ -362,7 +355,6 @@ class _Desk:
         case.recall_at = self.recall_at
         case.retry_at = None
         case.failures = 0
-        self.session.add(case)
         looks_again = min((moment for moment in (until, self.recall_at) if moment is not None), default=None)
         return Standstill(reason, until=looks_again, rung=rung, zone=self.file.zone)
 
@@ -386,12 +378,11 @@ class _Desk:
                 payload={},
             )
             self.file.steps.append(step)
-        self.session.add(step)
+            self.session.add(step)
         return step
 
     def _skip(self, step: models.Step, reason: str, now: datetime, *, unreached: bool = False) -> None:
         step.status, step.at, step.reason, step.unreached = StepStatus.SKIPPED, now, reason, unreached
-        self.session.add(step)
         self._log("skipped", now, step, why=reason, rules=tuple(step.rules))
 
     def _log(

@@ -281,8 +281,6 @@ def settle_in(
             step.status, step.at, step.reason = StepStatus.SKIPPED, now, f"case closed: {file.case.outcome}"
             file.case.retry_at, file.case.next_rung = None, None
             file.case.next_reason = why = step.reason
-    session.add(step)
-    session.add(file.case)
     what = _event_name(StepStatus(step.status), result)
     log_event(session, what, who=who, at=now, wall=wall, case=file.case, why=why, data=data)
     settle_told(session, step, retry_at=retry_at, who=who, at=now, wall=wall)

@@ -136,13 +136,20 @@ def _segments(services: Services, template: str, context: ContactContext, body: 
     currency = context.amount_due.currency
     amounts = {"amount_due": Money(_ORDINARY, currency), "balance": Money(10 * _ORDINARY, currency)}
     ordinary = replace(context, others=(), creditor=services.settings.creditor, **amounts)
-    usual = segments(services.catalog.text("sms", template, ordinary))
+    usual = services.catalog.segments(template, _alike(services, ordinary))
     if counted.count > usual.count:
         found["usual"] = usual.count
         logger.warning(
             "account %s: template sms/%s takes %s instead of %s", context.account_id, template, counted, usual
         )
     return found
+
+
+def _alike(services: Services, context: ContactContext) -> ContactContext:
+    """The same for all texts that count the same: neither a reference nor the link that holds it differ in length."""
+    url = context.payment_url
+    link = url if url == services.settings.payment_url else "x" * len(url)
+    return replace(context, reference="0" * len(context.reference), payment_url=link)
 
 
 def _respond_by(services: Services, rung: Rung, facts: Facts, now: datetime) -> date | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from jinja2 import TemplateSyntaxError
 from jinja2.meta import find_undeclared_variables
@@ -19,6 +19,7 @@ from arrears.rendering.environment import FILTER_TYPES, WRITTEN_IN, text_environ
 from arrears.rendering.errors import TemplateError
 from arrears.rendering.formats import DEFAULT_LOCALE, language_of
 from arrears.rendering.referral import ReferralFacts
+from arrears.rendering.segments import Segments, segments
 
 
 class Kind(StrEnum):
@@ -39,6 +40,9 @@ _SETS: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
 # A part that a template gives by printing a fact: whoever names the creditor has said who is writing.
 _SAID_BY: Final[Mapping[str, str]] = {"identity": "creditor"}
 _FILLED: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}")
+_MOST_KEPT: Final = 10_000
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 _SLOT: Final = "required"
 _OTHERS: Final = "others"
 # Babel's spaces inside amounts are not in GSM-7: one of them would double the price of a text.
@@ -74,6 +78,8 @@ class Catalog:
         self._uses: dict[str, frozenset[str]] = {}
         self._parts: dict[str, tuple[str, ...]] = {}
         self._broken: dict[str, TemplateError] = {}
+        self._counted: dict[tuple[object, ...], Segments] = {}
+        self._sentences: dict[tuple[object, ...], str] = {}
         for path in self._sources:
             try:
                 self._check(path)
@@ -123,7 +129,7 @@ class Catalog:
         """The sentences for `parts` in the holder's language, but for those the template says itself."""
         used = self._facts_used(self.find(kind, name, context.locale))
         wanted = [part for part in parts if _SAID_BY.get(part) not in used]
-        return tuple(self.text(Kind.WORDS, part, context) for part in wanted)
+        return tuple(self._said(part, context) for part in wanted)
 
     def tells_of_others(self, kind: str, name: str, locale: str) -> bool:
         """Whether what a rung calls `name` has room for the holder's other accounts, in the words `locale` gets."""
@@ -171,6 +177,25 @@ class Catalog:
     def text(self, kind: str, name: str, context: ContactContext) -> str:
         """A text or a call script, without surrounding white space. TemplateError when there is none."""
         return self.render(kind, name, context).translate(_SPACES).strip()
+
+    def segments(self, name: str, context: ContactContext) -> Segments:
+        """How the text of that name counts. Those in which all facts that the template uses are the same count once."""
+        return _kept(
+            self._counted,
+            self._told_apart_by(Kind.SMS, name, context),
+            lambda: segments(self.text(Kind.SMS, name, context)),
+        )
+
+    def _said(self, part: str, context: ContactContext) -> str:
+        """A sentence that some rule wants, which for most holders of one language is the same."""
+        key = self._told_apart_by(Kind.WORDS, part, context)
+        return _kept(self._sentences, key, lambda: self.text(Kind.WORDS, part, context))
+
+    def _told_apart_by(self, kind: str, name: str, context: ContactContext) -> tuple[object, ...]:
+        """The same for two texts of one name exactly when they read the same."""
+        path = self.find(kind, name, context.locale)
+        facts = _values(context)
+        return (path, context.locale, *(facts.get(fact) for fact in sorted(self._facts_used(path))))
 
     def render(self, kind: str, name: str, context: ContactContext, extra: ReferralFacts | None = None) -> str:
         """The template filled in: text for sms and calls, Typst source for letters and legal.
@@ -233,6 +258,15 @@ class Catalog:
         # A notice that one country's law prescribes exists in that country's words alone.
         others = [folder for folder in present if language_of(folder) == language_of(DEFAULT_LOCALE)]
         return list(dict.fromkeys([locale, *alike, DEFAULT_LOCALE, *others]))
+
+
+def _kept(kept: dict[_Key, _Value], key: _Key, make: Callable[[], _Value]) -> _Value:
+    found = kept.get(key)
+    if found is None:
+        if len(kept) >= _MOST_KEPT:
+            kept.clear()
+        found = kept[key] = make()
+    return found
 
 
 def open_catalog(root: Path) -> Catalog:

@@ -43,11 +43,13 @@ def money(value: Money, locale: str) -> str:
     return format_currency(Decimal(value.decimal_text()), value.currency, locale=_babel(locale))
 
 
+@lru_cache(maxsize=1024)
 def day(value: date, locale: str) -> str:
     """`December 23, 2026` in en-US, `23 December 2026` in en-GB."""
     return format_date(value, "long", locale=_babel(locale))
 
 
+@lru_cache(maxsize=1024)
 def short_day(value: date, locale: str) -> str:
     """`Dec 23, 2026` in en-US, `23 Dec 2026` in en-GB."""
     return format_date(value, "medium", locale=_babel(locale))

@@ -23,7 +23,7 @@ from arrears.operations.brakes import Budget
 from arrears.operations.enroll import enroll
 from arrears.operations.moves import Standstill
 from arrears.operations.services import Services, open_services
-from arrears.operations.sweep import catch_up, sweep
+from arrears.operations.sweep import catch_up, due_accounts, sweep
 from arrears.settings import Settings
 from tests.builders import ROOT
 from tests.conftest import HEADER, START
@@ -258,3 +258,18 @@ def test_a_payment_between_intent_and_effect_stops_its_own_text_only(
 
 def _pay(session: Session, account_id: str) -> None:
     session.get_one(models.Account, account_id).amount_due = 0
+
+
+def test_the_longest_due_comes_first_and_a_case_of_which_only_the_recall_is_due_last(due: Services) -> None:
+    now = due.clock.now()
+    with due.ledger.write() as session:
+        rows = session.exec(select(models.Case).order_by(col(models.Case.account_id))).all()
+        for case in rows:
+            case.next_due_at = now + timedelta(days=1)
+        rows[0].next_due_at, rows[0].recall_at = None, now - timedelta(days=9)
+        rows[1].next_due_at = now
+        rows[2].next_due_at, rows[2].recall_at = now - timedelta(days=1), now
+        rows[3].next_due_at, rows[3].status = now - timedelta(days=2), "halted"
+        expected = [rows[2].account_id, rows[1].account_id, rows[0].account_id]
+    assert due_accounts(due, limit=10) == expected
+    assert due_accounts(due, limit=2) == expected[:2]
