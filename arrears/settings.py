@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -25,9 +25,27 @@ class SettingsError(ValueError):
 class Settings(BaseSettings):
     """Every `ARREARS_*` and `TWILIO_*` variable there is."""
 
-    model_config = SettingsConfigDict(env_prefix="ARREARS_", extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="ARREARS_", extra="ignore", populate_by_name=True, env_ignore_empty=True
+    )
 
     database_url: str = "sqlite:///arrears.db"
+    database_pool_size: int = Field(default=8, gt=0)
+    """How many connections to PostgreSQL a process keeps."""
+    database_pool_overflow: int = Field(default=8, ge=0)
+    """How many more it opens under load."""
+    database_connect_seconds: float = Field(default=10.0, gt=0)
+    """How long to try for a connection to a server that is full or starting."""
+    database_statement_seconds: float = Field(default=120.0, ge=0)
+    """How long one statement may run; 0: without limit, here and in the next two."""
+    database_lock_seconds: float = Field(default=30.0, ge=0)
+    """How long a statement waits for another session's lock."""
+    database_idle_seconds: float = Field(default=300.0, ge=0)
+    """How long a transaction may stand still before the server ends it."""
+    database_application_name: str = "arrears"
+    """Who we are in pg_stat_activity."""
+    sqlite_most_accounts: int = Field(default=1_000_000, gt=0)
+    """How many accounts a ledger on SQLite takes before it refuses more."""
     outbox: Path = Path("outbox")
     documents: Path = Path("documents")
     """Where the lender's own documents for court are kept, by their digests."""
@@ -57,6 +75,14 @@ class Settings(BaseSettings):
     """Signs the links in texts and callbacks; at least 32 characters."""
     api_token: str = ""
     """What machines must show to post payments and events."""
+    metrics_token: str = ""
+    """What Prometheus must show at `/metrics` of `arrears serve`."""
+    metrics_port: int | None = Field(default=None, gt=0, le=65535)
+    """A port of its own for metrics, without a token, for workers and for an inner network."""
+    metrics_host: str = "127.0.0.1"
+    """The address that this port listens on."""
+    log_format: Literal["text", "json"] = "text"
+    """`json`: one JSON object a line."""
     link_days: int = Field(default=30, gt=0)
     """How long a link in a text opens the holder's page."""
 
@@ -65,6 +91,10 @@ class Settings(BaseSettings):
     creditor_address: str = "1 Harbor Plaza, Springfield, NY 10001"
     payment_url: str = "https://pay.example.com"
 
+    alert_failed_share: float = Field(default=0.05, ge=0, le=1)
+    """A sweep in which more than this share of its accounts failed is announced to Prefect's automations."""
+    alert_late_timelines: int = Field(default=1, gt=0)
+    """So are this many timelines that the sweep had to step in for."""
     age_key: str = Field(default="", repr=False)
     """Our identity of age, AGE-SECRET-KEY-1…, to which partners may encrypt their files."""
     openpgp_key: str = Field(default="", repr=False)

@@ -15,6 +15,8 @@ def _migrate(connection):
         target_metadata=SQLModel.metadata,
         render_as_batch=connection.dialect.name == "sqlite",
         compare_type=True,
+        # What is done stays done when a later migration has to give way, and an index may be built in between.
+        transaction_per_migration=connection.dialect.name == "postgresql",
     )
     with context.begin_transaction():
         context.run_migrations()

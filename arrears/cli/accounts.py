@@ -15,6 +15,7 @@ from arrears.operations.limits import limitation_in_words
 from arrears.operations.services import instant
 from arrears.operations.show import show as show_account
 from arrears.operations.show import status as portfolio_status
+from arrears.operations.strain import strain
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 At = Annotated[str | None, typer.Option("--at", metavar="WHEN", help="ISO 8601 instant; default now.")]
@@ -50,7 +51,10 @@ def enroll(
             dry_run=dry_run,
             progress=lambda rows: bar.update(task, says=f"{rows:,} rows"),
         )
+        warning = strain(services)
         started = _start_timelines(result) if driver == "timeline" and not dry_run else 0
+    if warning:
+        note(warning)
     if json:
         print_json(_document(result, started))
         return

@@ -13,6 +13,7 @@ from arrears.channels.tracking import ProviderSilent
 from arrears.cli import (
     accounts,
     agency,
+    alerts,
     calls,
     contacts,
     drive,
@@ -48,6 +49,7 @@ from arrears.operations.outbox import OutboxUnusable
 from arrears.operations.reconcile_texts import TextsRefused
 from arrears.operations.services import UnknownLadder
 from arrears.operations.steer import SteeringRefused
+from arrears.operations.strain import TooMuchForSqlite
 from arrears.operations.sweep import ClockStandsLater
 from arrears.operations.work import WorkRefused
 from arrears.policies.problems import PolicyError
@@ -55,6 +57,7 @@ from arrears.rendering.errors import TemplateError
 from arrears.settings import SettingsError
 
 _ANTICIPATED = (
+    alerts.AlertsNotDeployed,
     BatchRefused,
     CallRefused,
     ClockError,
@@ -78,6 +81,7 @@ _ANTICIPATED = (
     SteeringRefused,
     TemplateError,
     TextsRefused,
+    TooMuchForSqlite,
     UnknownAccount,
     UnknownLadder,
     WorkRefused,
@@ -100,6 +104,7 @@ app.add_typer(agency.agency, name="agency")
 legal.add_to(agency.legal)
 app.add_typer(agency.legal, name="legal")
 app.add_typer(texts.app, name="texts")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(letters.app, name="letters")
 app.add_typer(templates.app, name="templates")
 app.command()(letters.address)

@@ -5,22 +5,26 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime
 from enum import StrEnum
+from time import monotonic
 from typing import Annotated, Any
 
 import typer
 
 from arrears.cli.accounts import Json
-from arrears.cli.output import note, print_json, progress, say
+from arrears.cli.output import note, print_json, print_table, progress, say
 from arrears.cli.session import opened, when, who
 from arrears.clock import iso
 from arrears.operations import brakes, drivers
 from arrears.operations.brakes import Budget
 from arrears.operations.outbox import require_outbox
 from arrears.operations.preview import as_line, preview
+from arrears.operations.record_sweep import record_sweep
 from arrears.operations.rehearse import rehearse
 from arrears.operations.replay import all_accounts
 from arrears.operations.replay import replay as replay_account
+from arrears.operations.restored import restored as recall_restored
 from arrears.operations.services import Services, ledger_clock
+from arrears.operations.strain import strain
 from arrears.operations.sweep import Swept, catch_up
 from arrears.operations.sweep import sweep as sweep_due
 
@@ -31,6 +35,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(sweep)
     app.command("driver")(change_driver)
     app.command()(replay)
+    app.command()(restored)
     app.command()(stop)
     app.command()(start)
 
@@ -72,6 +77,7 @@ def sweep(
             return
         require_outbox(services.settings)
         with progress() as bar:
+            started = monotonic()
             task = bar.add_task("sweeping", total=None, says="")
             swept = sweep_due(
                 services,
@@ -82,6 +88,15 @@ def sweep(
                     task, completed=swept.looked_at, total=total, says=f"{swept.looked_at:,}/{total:,}"
                 ),
             )
+        record_sweep(
+            services,
+            seconds=monotonic() - started,
+            looked_at=swept.looked_at,
+            failed=len(swept.failed),
+            by_channel=swept.by_channel,
+        )
+        if warning := strain(services):
+            note(warning)
         _say(swept, iso(services.clock.now()), json=json)
 
 
@@ -186,6 +201,34 @@ def replay(
         print_json({"accounts": len(wanted), "changed": changed})
         return
     say(f"{len(wanted):,} accounts replayed, {len(changed):,} changed{': ' + ', '.join(changed) if changed else ''}")
+
+
+def restored(
+    since: Annotated[str, typer.Option("--since", metavar="WHEN", help="When the backup was taken, in wall time.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be recalled; change nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """After a restore: pull the kill switch, and recall from outbox and provider what was made since the backup.
+
+    Exit 1 when the provider has texts that no account here explains: find them before `arrears start`.
+    """
+    moment = when(since)
+    assert moment is not None
+    with opened() as services:
+        result = recall_restored(services, moment, who=who(), dry_run=dry_run)
+    rows = [(each.account_id, each.rung, each.attempt, each.reference, each.proof) for each in result.recalled]
+    columns = ("account_id", "rung", "attempt", "reference", "proof")
+    if json:
+        recalled = [dict(zip(columns, row, strict=True)) for row in rows]
+        print_json({"dry_run": dry_run, "recalled": recalled, "foreign": list(result.foreign)})
+    else:
+        print_table("", ("account", *columns[1:]), rows)
+        say(f"{'dry run: ' if dry_run else ''}{len(rows):,} steps recalled; nothing goes out until `arrears start`")
+    if not result.asked_provider:
+        note("the provider was not asked: texts do not go out through Twilio here")
+    if result.foreign:
+        note(f"{len(result.foreign)} texts at the provider are nobody's here: {', '.join(result.foreign[:10])}")
+        raise typer.Exit(1)
 
 
 def stop(why: Annotated[str, typer.Option("--why", help="Kept, and shown to whoever asks.")]) -> None:

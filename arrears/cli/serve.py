@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -13,7 +14,10 @@ import typer
 
 from arrears.cli.output import note, say
 from arrears.cli.session import opened
+from arrears.operations.expose import expose
 from arrears.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -39,7 +43,9 @@ def serve(
 
     with opened() as services:
         # A path holds a holder's link, so there is no access log.
-        server = Server(uvicorn.Config(create_app(services), access_log=False, log_level="warning"))
+        json = services.settings.log_format == "json"
+        config: dict[str, Any] = {"log_config": None} if json else {"log_level": "warning"}
+        server = Server(uvicorn.Config(create_app(services), access_log=False, **config))
 
         def end(_number: int, _frame: object) -> None:
             server.should_exit = True
@@ -48,9 +54,15 @@ def serve(
             signal.signal(number, end)
         with _listening(host, port) as listener:
             for missing in _off(services.settings):
-                note(missing)
+                if json:
+                    logger.warning("%s", missing)
+                else:
+                    note(missing)
             say(f"listening on http://{host}:{listener.getsockname()[1]}, documented at /docs")
+            stop_metrics = expose(services)
             server.run(sockets=[listener])
+            if stop_metrics is not None:
+                stop_metrics()
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -12,6 +12,7 @@ import typer
 from arrears.cli.output import note
 from arrears.clock import ClockError, parse_instant
 from arrears.ledger.cases import NoCase, read_case_file
+from arrears.logs import as_json
 from arrears.operations.services import Services, open_services
 from arrears.settings import read_settings
 
@@ -19,7 +20,10 @@ from arrears.settings import read_settings
 @contextmanager
 def opened(*, live: bool = True) -> Generator[Services]:
     """The services of this deployment, closed afterwards."""
-    services = open_services(read_settings(), live=live)
+    settings = read_settings()
+    if settings.log_format == "json":
+        as_json()
+    services = open_services(settings, live=live)
     try:
         yield services
     finally:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hmac
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, BackgroundTasks, Depends, HTTPException, Response
+from fastapi import APIRouter, BackgroundTasks, Depends, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 
-from arrears.desk.commons import Deployment, Refusal, rouse
+from arrears.desk.commons import Deployment, Refusal, require_token, rouse
 from arrears.intake.events import EventDocument, PaymentDocument
 from arrears.operations.tell import tell
 
@@ -27,11 +26,7 @@ class Taken(BaseModel):
 
 def may_post(services: Deployment, shown: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> None:
     """Only who knows the token."""
-    token = services.settings.api_token
-    if not token:
-        raise HTTPException(503, "no machine may post here: ARREARS_API_TOKEN is not set")
-    if shown is None or not hmac.compare_digest(shown.credentials.encode(), token.encode()):
-        raise HTTPException(401, "the token is missing or wrong", {"WWW-Authenticate": "Bearer"})
+    require_token(shown, services.settings.api_token, unset="no machine may post here: ARREARS_API_TOKEN is not set")
 
 
 router = APIRouter(tags=["events"], dependencies=[Depends(may_post)])

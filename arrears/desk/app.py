@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from arrears.desk import api, floor, health, holder, twilio, voice
+from arrears.desk import api, floor, health, holder, metrics, twilio, voice
 from arrears.desk.commons import BodyLimit, Refusal
 from arrears.engine.money import MoneyError
 from arrears.intake.events import problems
@@ -37,6 +37,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.include_router(health.router)
+    metrics.add_to(app, services)
     app.include_router(api.router)
     app.include_router(floor.router)
     app.include_router(twilio.router)
@@ -77,4 +78,4 @@ def _refusal(status: int) -> Callable[[Request, Exception], Response]:
 def _unavailable(_: Request, error: Exception) -> Response:
     # The database's own words may hold a row.
     detail = f"the ledger does not answer ({type(error).__name__}); nothing was changed, send it again"
-    return JSONResponse({"detail": detail}, 503)
+    return JSONResponse({"detail": detail}, 503, {"Retry-After": "5"})

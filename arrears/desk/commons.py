@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hmac
 import logging
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Request
+from fastapi import Depends, HTTPException, Request
 from fastapi.responses import JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials
 from pydantic import BaseModel
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -47,6 +49,14 @@ def rouse(services: Services, account_id: str) -> None:
         wake(services, account_id)
     except PrefectUnreachable as error:
         logger.warning("account %s could not be woken, the sweep will see to it: %s", account_id, error)
+
+
+def require_token(shown: HTTPAuthorizationCredentials | None, token: str, *, unset: str) -> None:
+    """Only who knows the token; `unset` says why nobody can while there is none."""
+    if not token:
+        raise HTTPException(503, unset)
+    if shown is None or not hmac.compare_digest(shown.credentials.encode(), token.encode()):
+        raise HTTPException(401, "the token is missing or wrong", {"WWW-Authenticate": "Bearer"})
 
 
 class BodyLimit:

@@ -2,49 +2,52 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError, ProgrammingError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
+from arrears.ledger.busy import comes_back, said
 from arrears.ledger.events import write_log
-from models import SCHEMA_VERSION
+from arrears.ledger.limits import Limits
+from arrears.ledger.migrating import LedgerNewer, LedgerOccupied, migrate
 
-_MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
-# Any constant does, as long as every process that migrates takes the same one.
-_MIGRATION_LOCK = 7_310_472_015
 _SQLITE_BUSY_MS = 30_000
+_AGAIN = 0.5
 
 
 class LedgerError(Exception):
     """The ledger cannot be opened or used; the message says where it is and what to do."""
 
 
+class LedgerBusy(LedgerError):
+    """The database had no time or no room for it; nothing of it was kept, and it may be tried again."""
+
+
 class Ledger:
     """One ledger. `read` and `write` are the only ways in; a write is one transaction."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, limits: Limits) -> None:
+        self._engine, self._limits = engine, limits
 
     @classmethod
-    def open(cls, url: str) -> Ledger:
-        """Connect to `url`, creating or migrating the schema. Raises LedgerError."""
-        ledger = cls(_engine(url))
+    def open(cls, url: str, limits: Limits | None = None) -> Ledger:
+        """Connect to `url`, creating or migrating the schema. Raises LedgerError, LedgerBusy."""
+        limits = limits or Limits()
+        engine = _engine(url, limits)
         try:
-            ledger._migrate_if_needed()
-        except DatabaseError as error:
-            ledger.close()
-            reason = str(error.orig).strip().splitlines()[0]
-            raise LedgerError(f"ledger {_shown(url)} cannot be opened: {reason}") from None
-        except LedgerError:
-            ledger.close()
-            raise
-        return ledger
+            migrate(engine)
+        except (DBAPIError, LedgerNewer, LedgerOccupied) as error:
+            engine.dispose()
+            raise _unopened(url, error, limits) from None
+        return cls(engine, limits)
 
     @property
     def on_sqlite(self) -> bool:
@@ -80,50 +83,28 @@ class Ledger:
 
     @contextmanager
     def _session(self, *, writing: bool) -> Generator[Session]:
-        with Session(self._engine, expire_on_commit=False) as session:
-            session.connection(execution_options={"arrears_write": writing})
-            yield session
-
-    def _migrate_if_needed(self) -> None:
-        with self._engine.connect() as connection:
-            if _version(connection) == SCHEMA_VERSION:
-                return
-        with self._engine.connect() as connection:
-            connection = connection.execution_options(arrears_write=True)
-            with connection.begin():
-                if not self.on_sqlite:
-                    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-                found = _version(connection)
-                if found is not None and found > SCHEMA_VERSION:
-                    raise LedgerError(
-                        f"ledger is at schema {found}, newer than this program's {SCHEMA_VERSION}; upgrade arrears"
-                    )
-                if found != SCHEMA_VERSION:
-                    _upgrade(connection)
+        try:
+            with Session(self._engine, expire_on_commit=False) as session:
+                session.connection(execution_options={"arrears_write": writing})
+                yield session
+        except (DBAPIError, PoolTimeout) as error:
+            if (why := said(error, self._limits)) is None:
+                raise
+            raise LedgerBusy(f"the ledger is busy: {why}; nothing was changed, try again") from error
 
 
-def _upgrade(connection: Connection) -> None:
-    # Alembic is slow to import and needed once in a ledger's life.
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-
-
-def _version(connection: Connection) -> str | None:
-    try:
-        with connection.begin_nested() if connection.in_transaction() else connection.begin():
-            return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    except (OperationalError, ProgrammingError) as error:
-        if "alembic_version" in str(error.orig):
-            return None
-        raise
+def _unopened(url: str, error: Exception, limits: Limits) -> LedgerError:
+    if isinstance(error, LedgerNewer):
+        return LedgerError(str(error))
+    if isinstance(error, LedgerOccupied):
+        return LedgerBusy(f"ledger {_shown(url)} cannot be migrated: {error}")
+    if (why := said(error, limits)) is not None:
+        return LedgerBusy(f"ledger {_shown(url)} cannot be opened: {why}")
+    origin = error.orig if isinstance(error, DatabaseError) else error
+    return LedgerError(f"ledger {_shown(url)} cannot be opened: {str(origin).strip().splitlines()[0]}")
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, limits: Limits) -> Engine:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
@@ -138,7 +119,37 @@ def _engine(url: str) -> Engine:
         raise LedgerError(
             f"ARREARS_DATABASE_URL: {parsed.get_backend_name()} cannot be used; take sqlite or postgresql"
         )
-    return create_engine(parsed, pool_pre_ping=True, pool_size=8, max_overflow=16, hide_parameters=True)
+    return _postgresql(parsed, limits)
+
+
+def _postgresql(url: URL, limits: Limits) -> Engine:
+    given = url.query.get("options", "")
+    args = limits.connect_args(given if isinstance(given, str) else " ".join(given))
+    if "application_name" not in url.query:
+        args["application_name"] = limits.name
+    engine = create_engine(
+        url.difference_update_query(["options"]),
+        pool_pre_ping=True,
+        pool_size=limits.pool,
+        max_overflow=limits.overflow,
+        pool_timeout=limits.wait,
+        hide_parameters=True,
+        connect_args=args,
+    )
+
+    def connect(dialect: Any, _record: Any, args: Any, keywords: Any) -> Any:
+        """A server that is full or starting is asked again for as long as a connection may take."""
+        deadline = time.monotonic() + limits.connect
+        while True:
+            try:
+                return dialect.connect(*args, **keywords)
+            except dialect.loaded_dbapi.OperationalError as error:
+                if not comes_back(error) or time.monotonic() + _AGAIN > deadline:
+                    raise
+            time.sleep(_AGAIN)
+
+    event.listen(engine, "do_connect", connect)
+    return engine
 
 
 def _sqlite(url: URL) -> Engine:

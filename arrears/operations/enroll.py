@@ -31,6 +31,7 @@ from arrears.ledger.life import key_of
 from arrears.operations.inbox import take
 from arrears.operations.mail import ADDRESSES
 from arrears.operations.services import Services, find_ladder
+from arrears.operations.strain import count_accounts, require_room
 
 _BATCH = 1_000
 # The register of what falls due after the account was taken in.
@@ -73,11 +74,13 @@ def enroll(
     the row is about a later due date: that is its next delinquency; or its address is another: that is taken in.
     A thousand rows are one
     transaction, so an interrupted run is completed by running it again. With `virtual`, an empty ledger's
-    clock starts at `at`. Raises PortfolioError when the file as a whole cannot be read.
+    clock starts at `at`. Raises PortfolioError when the file as a whole cannot be read, TooMuchForSqlite.
     """
     result = Enrolment(portfolio=path.stem, dry_run=dry_run)
     ladder = find_ladder(services.ladders, services.settings.ladder)
     rows = read_portfolio(path)
+    with services.ledger.read() as session:
+        before = count_accounts(session)
     if virtual and not dry_run:
         _start_virtual_clock(services, at)
     while batch := list(islice(rows, _BATCH)):
@@ -88,6 +91,8 @@ def enroll(
             known = _known(session, good)
             new = [row for row in good if row.account_id not in known]
             again = [row for row in good if _is_next(known.get(row.account_id), row)]
+            if not dry_run:
+                require_room(services, before + result.enrolled + len(new))
             moved = _moved(session, known, good)
             result.already += len(good) - len(new) - len(again)
             result.renewed += len(again)

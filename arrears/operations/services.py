@@ -27,6 +27,7 @@ from arrears.engine.vocabulary import ChannelName
 from arrears.ledger import state
 from arrears.ledger.cases import CaseFile
 from arrears.ledger.database import Ledger
+from arrears.ledger.limits import Limits
 from arrears.operations.call_queue import LedgerCallQueue
 from arrears.operations.links import status_link
 from arrears.operations.pace import LocalPace, NoPace, Pace
@@ -110,6 +111,19 @@ class Services:
         self.ledger.close()
 
 
+def limits(settings: Settings) -> Limits:
+    """What this process may take of its database server."""
+    return Limits(
+        pool=settings.database_pool_size,
+        overflow=settings.database_pool_overflow,
+        connect=settings.database_connect_seconds,
+        statement=settings.database_statement_seconds,
+        lock=settings.database_lock_seconds,
+        idle=settings.database_idle_seconds,
+        name=settings.database_application_name,
+    )
+
+
 def open_services(settings: Settings, *, live: bool = True, pace: Pace | None = None) -> Services:
     """Open the ledger and load policies and templates; every broken one is named in the error.
 
@@ -135,7 +149,7 @@ def open_services(settings: Settings, *, live: bool = True, pace: Pace | None = 
                 _require_words(catalog, rulebook, ChannelName.LETTER, notice.template)
     for place, locale, paper in referrals.papers():
         catalog.require(Kind.LEGAL, paper, locale, where=f"referrals/{place}.yaml")
-    ledger = Ledger.open(settings.database_url)
+    ledger = Ledger.open(settings.database_url, limits(settings))
     letters = LetterChannel(settings.outbox, catalog)
     documents = DocumentStore(settings.documents)
     legal = LegalChannel(settings.outbox, catalog, documents)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from threading import Lock
 
+from arrears.logs import as_json
 from arrears.operations.services import Services, open_services
 from arrears.orchestration.pace import PrefectPace
 from arrears.settings import Settings, read_settings
@@ -15,7 +16,10 @@ _opening = Lock()
 def services() -> Services:
     """What flows and tasks of this process work with, for the settings in the environment now."""
     with _opening:
-        return _open(read_settings().model_dump_json())
+        settings = read_settings()
+        if settings.log_format == "json":
+            as_json()
+        return _open(settings.model_dump_json())
 
 
 @lru_cache(maxsize=4)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from arrears.operations.enroll import enroll
 from arrears.operations.services import Services
+from arrears.operations.strain import strain
 from arrears.operations.sweep import TIMELINE
 from arrears.orchestration.artifacts import Progress, table
 from arrears.orchestration.tending import Logger
@@ -22,6 +23,8 @@ def enroll_file(
     """
     when = at if at is not None else services.clock.now()
     result = enroll(services, path, at=when, who="enroll", driver=driver, dry_run=dry_run)
+    if warning := strain(services):
+        logger.warning("%s", warning)
     started = 0
     if driver == TIMELINE and not dry_run:
         waiting = without_timeline(services, result.portfolio)

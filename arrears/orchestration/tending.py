@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +13,11 @@ from prefect.deployments import run_deployment
 from arrears.operations.brakes import Budget
 from arrears.operations.moves import Closed, Standstill
 from arrears.operations.preview import as_line, preview
+from arrears.operations.record_sweep import record_sweep
 from arrears.operations.services import Services
+from arrears.operations.strain import strain
 from arrears.operations.sweep import Share, Swept, sweep
+from arrears.orchestration.announcing import announce
 from arrears.orchestration.artifacts import Progress, table
 from arrears.orchestration.timelines import PrefectUnreachable, halt_cancelled, revive
 
@@ -77,7 +81,17 @@ def tend(services: Services, *, limit: int, share: Share, logger: Logger) -> Rep
         line = f"{so_far.looked_at:,} of {due:,} accounts: {as_line(so_far.by_channel)}; {len(so_far.failed)} failed"
         bar.show(so_far.looked_at, due, line)
 
+    started = time.monotonic()
     swept = sweep(services, who="sweep", budget=budget, limit=limit, share=share, progress=show)
+    recorded = record_sweep(
+        services,
+        seconds=time.monotonic() - started,
+        looked_at=swept.looked_at,
+        failed=len(swept.failed),
+        by_channel=swept.by_channel,
+    )
+    if warning := strain(services):
+        logger.warning("%s", warning)
     if unreachable is None and share.number == 0:
         try:
             revived = revive(services, swept.due)
@@ -103,6 +117,7 @@ def tend(services: Services, *, limit: int, share: Share, logger: Logger) -> Rep
     rows += [{"account": account_id, "effects": 0, "rests": "failed"} for account_id in swept.failed]
     rows += [{"account": account_id, "effects": 0, "rests": "halted: its run was cancelled"} for account_id in halted]
     table(f"sweep{share.suffix}", rows, report.line(), more=swept.looked_at - len(swept.rested) - len(swept.failed))
+    announce(services, recorded, failed=swept.failed, revived=revived, first=share.number == 0)
     logger.info("%s", report.line())
     return report
 

@@ -35,6 +35,7 @@ from arrears.orchestration.deployed import CannotRunHere, Deployments, WarmConfi
 from arrears.orchestration.hands import Hands, Hold
 from arrears.orchestration.recycling import memory_mib, start_afresh, worn_out
 from arrears.orchestration.wake import wake
+from arrears.orchestration.watched import begin_watch
 from arrears.orchestration.watching import give_up, give_up_late, hear_of_cancelling
 from arrears.settings import read_settings
 
@@ -64,6 +65,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, BaseVariables, BaseWorkerResult])
         self._ending: str | None = None
         self._ends_by = float("inf")
         self._anew = False
+        self._end_watch: Callable[[], None] | None = None
 
     async def start(
         self, run_once: bool = False, with_healthcheck: bool = False, printer: Callable[..., None] = print
@@ -79,6 +81,17 @@ class WarmWorker(BaseWorker[WarmConfiguration, BaseVariables, BaseWorkerResult])
             beside.cancel_scope.cancel()
         if self._anew:
             await start_afresh()
+
+    async def setup(self) -> None:
+        """Begin, and let who watches know."""
+        await super().setup()
+        self._end_watch = await anyio.to_thread.run_sync(begin_watch, self._threads)
+
+    async def teardown(self, *exc_info: Any) -> None:
+        """End; the metrics' port is free again."""
+        if self._end_watch is not None:
+            await anyio.to_thread.run_sync(self._end_watch)
+        await super().teardown(*exc_info)
 
     async def run(
         self, flow_run: FlowRun, configuration: WarmConfiguration, task_status: Any = None

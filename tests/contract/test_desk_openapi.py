@@ -43,7 +43,7 @@ def database_url(tmp_path: Path) -> Iterator[str]:
 def house(services: Services, portfolio: Portfolio) -> Services:
     take_in(services, portfolio())
     until(services, 32)
-    more = {"public_base_url": ADDRESS, "secret": SECRET, "api_token": API_TOKEN}
+    more = {"public_base_url": ADDRESS, "secret": SECRET, "api_token": API_TOKEN, "metrics_token": API_TOKEN}
     more |= {"twilio_account_sid": ACCOUNT_SID, "twilio_auth_token": AUTH_TOKEN}
     return replace(services, settings=services.settings.model_copy(update=more))
 

@@ -165,6 +165,7 @@ def test_enrolment_is_told_in_numbers_lines_and_reasons(desk: Desk) -> None:
         "enrolled": 1,
         "already": 0,
         "renewed": 0,
+        "moved": 0,
         "rejected": first.json["rejected"],
         "rejected_file": str(file) + ".rejected.csv",
         "due_at_once": {},

@@ -86,9 +86,9 @@ def _made(case: models.Case, rung: str, reference: str, **more: str) -> models.S
 
 def test_two_sweeps_at_once_make_every_effect_once(forty: Services, mortals: Mortals):
     settings = {name: str(getattr(forty.settings, name)) for name in ("database_url", "outbox")}
-    order = Order({**settings, "doubt_seconds": 0}, "sweep", NOON.isoformat(), manner="SIGSTOP")
+    order = Order({**settings, "doubt_seconds": 0, "sweep_batch": 4}, "sweep", NOON.isoformat(), manner="SIGSTOP")
     pids: list[int] = []
-    # The first is in the middle of an account, and the second has just made another, when both go on together.
+    # The first is in the middle of a batch, and the second has just made another, when both go on together.
     for where in (BEFORE_THE_EFFECT, AFTER_THE_EFFECT):
         pids.append(mortals.start(replace(order, at=where)))
         assert mortals.wait(pids[-1]).last == where
@@ -131,7 +131,7 @@ def a_sweep(services: Services, landing: Landing) -> int:
 
 
 def test_an_intent_is_left_to_its_owner_while_that_lives_and_is_free_when_it_dies(landing: Landing, mortals: Mortals):
-    owner = stopped(mortals, landing, BEFORE_THE_EFFECT)
+    owner = stopped(mortals, landing, BEFORE_THE_EFFECT, lease_seconds=3600)
     with landing.services() as services:
         assert a_sweep(services, landing) == 0
         step, case = step_and_case(books_of(services), ACCOUNT, landing.rung)
@@ -146,7 +146,7 @@ def test_an_intent_is_left_to_its_owner_while_that_lives_and_is_free_when_it_die
 
 @pytest.mark.parametrize("at", [AFTER_THE_INTENT, BEFORE_THE_EFFECT])
 def test_an_owner_that_wakes_in_time_finishes_what_it_began(landing: Landing, mortals: Mortals, at: str):
-    owner = stopped(mortals, landing, at)
+    owner = stopped(mortals, landing, at, lease_seconds=3600)
     with landing.services() as services:
         assert a_sweep(services, landing) == 0
         mortals.go_on(owner)

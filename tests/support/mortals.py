@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -130,7 +131,8 @@ class Boundaries:
         self._crossed += 1
         if self._at in (self._crossed, name):
             self._at = 0
-            os.kill(os.getpid(), self._signal)
+            # To this very thread: a signal to the process may let the thread that sent it go on for a moment.
+            signal.pthread_kill(threading.get_ident(), self._signal)
 
 
 class Watched:
@@ -153,10 +155,22 @@ class Watched:
         return finding
 
 
+class WatchedBulk(Watched):
+    """The same of a channel that makes many effects as one."""
+
+    def perform_all(self, intents: Any) -> Any:
+        self._cross("before the effect")
+        outcomes = self._channel.perform_all(intents)
+        self._cross("after the effect")
+        return outcomes
+
+
 def watch(services: Any, cross: Callable[[str], None]) -> Any:
     """The services, with `cross` called at every boundary. For the rest of the process's life."""
     from sqlalchemy import Engine, event
     from sqlalchemy.orm import Session
+
+    from arrears.channels.effect import Bulk
 
     event.listen(Engine, "commit", lambda _: cross("before a commit"))
     event.listen(Session, "after_commit", lambda _: cross("after a commit"))
@@ -174,7 +188,10 @@ def watch(services: Any, cross: Callable[[str], None]) -> Any:
                 cross("before a piece of a request")
 
     sys.addaudithook(audit)
-    watched = {name: Watched(channel, cross) for name, channel in services.channels.items()}
+    watched = {
+        name: (WatchedBulk if isinstance(channel, Bulk) else Watched)(channel, cross)
+        for name, channel in services.channels.items()
+    }
     return replace(services, channels=watched)
 
 

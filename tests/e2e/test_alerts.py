@@ -1,0 +1,96 @@
+"""Alerts as automations of a real Prefect server: made once, set right, and fired by what a sweep announces."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.events.schemas.automations import AutomationCore
+from prefect.events.worker import EventsWorker
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from sqlmodel import select
+
+import models
+from arrears.ledger.events import log_event
+from arrears.operations.enroll import enroll
+from arrears.operations.newly_unknown import newly_unknown
+from arrears.operations.services import open_services
+from arrears.operations.sweep import Share
+from arrears.orchestration.alerts import AlertsRefused, deploy_alerts
+from arrears.orchestration.tending import tend
+from arrears.settings import Settings
+from tests.conftest import HEADER, START, a_row
+from tests.support.ledgers import sqlite_ledger
+from tests.support.prefect_house import PrefectServer, wait_for
+
+pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
+NAMES = ["no sweep", "accounts fail", "timelines are late", "a step is unknown", "no worker"]
+
+
+@pytest.fixture
+def api(prefect_server: PrefectServer) -> Iterator[None]:
+    with temporary_settings({PREFECT_API_URL: prefect_server.environment["PREFECT_API_URL"]}):
+        yield
+
+
+def did() -> dict[str, str]:
+    return {each.name.removeprefix("arrears: "): each.did for each in deploy_alerts(pool="arrears")}
+
+
+@pytest.mark.usefixtures("api")
+def test_alerts_are_made_once_set_right_and_fired_by_a_sweep(
+    prefect_server: PrefectServer, client: SyncPrefectClient, tmp_path: Path
+) -> None:
+    rehearsed = deploy_alerts(pool="arrears", dry_run=True)
+    assert [each.did for each in rehearsed] == ["created"] * 5
+    assert client.read_automations() == []
+    assert did() == dict.fromkeys(NAMES, "created")
+    assert did() == dict.fromkeys(NAMES, "unchanged")
+    by_name = {each.name.removeprefix("arrears: "): each for each in client.read_automations()}
+    edited = by_name["accounts fail"].model_dump(exclude={"id", "owner_resource"}) | {"description": "edited"}
+    client.update_automation(by_name["accounts fail"].id, AutomationCore(**edited))
+    client.pause_automation(by_name["no worker"].id)
+    told = json.loads(prefect_server.run("arrears", "alerts", "deploy", "--json"))
+    assert {each["name"].removeprefix("arrears: "): (each["did"], each["enabled"]) for each in told["alerts"]} == {
+        **dict.fromkeys(NAMES, ("unchanged", True)),
+        "accounts fail": ("updated", True),
+        "no worker": ("unchanged", False),
+    }
+    with pytest.raises(AlertsRefused, match="has no block 'slack-webhook/nobody'"):
+        deploy_alerts(pool="arrears", notify="slack-webhook/nobody")
+
+    services = open_services(Settings(database_url=sqlite_ledger(tmp_path / "l.db"), outbox=tmp_path / "outbox"))
+    portfolio = tmp_path / "portfolio.csv"
+    portfolio.write_text(HEADER + a_row("AL-1"), encoding="utf-8")
+    enroll(services, portfolio, at=START, who="test", driver="sweep")
+    with services.ledger.write() as session:
+        case = session.exec(select(models.Case)).one()
+        case.ladder = "no-such-ladder"
+        session.add(case)
+        log_event(session, "unknown", who="test", at=START, wall=START, case=case)
+    report = tend(services, limit=10, share=Share(0, 1), logger=logging.getLogger("test"))
+    assert report.failed == ["AL-1"]
+    EventsWorker.instance().wait_until_empty()
+    fired = wait_for("two alerts", lambda: len(found := triggered(client)) >= 2 and found)
+    assert sorted(fired) == ["arrears: a step is unknown", "arrears: accounts fail"]
+    assert newly_unknown(services) == (), "told twice"
+    services.close()
+
+
+def triggered(client: SyncPrefectClient) -> list[str]:
+    """The alerts that this server has fired."""
+    wanted = {"filter": {"event": {"name": ["prefect.automation.triggered"]}}}
+    answer = client._client.post("/events/filter", json=wanted)
+    return [event["resource"]["prefect.resource.name"] for event in answer.json()["events"]]
+
+
+def test_without_a_server_nothing_is_started() -> None:
+    with (
+        temporary_settings(restore_defaults={PREFECT_API_URL}),
+        pytest.raises(AlertsRefused, match="set PREFECT_API_URL"),
+    ):
+        deploy_alerts(pool="arrears")
