@@ -52,7 +52,8 @@ def give_to(services: Services, account_id: str, driver: str, *, who: str, at: d
     """Let `driver` drive the account's open case from now on; False when it does already.
 
     What is under way stays so: an intent is its process's until its lease ends, whoever drives the case. A run that
-    drove it stays on record with the case until another does, so that it knows itself when it wakes.
+    drove it stays on record with the case until another does: it knows itself when it wakes, and goes on if the case
+    is its own again.
     """
     with services.ledger.write() as session:
         lock_person(session, account_id)
@@ -60,8 +61,6 @@ def give_to(services: Services, account_id: str, driver: str, *, who: str, at: d
         if case.driver == driver or case.status == CaseStatus.CLOSED:
             return False
         case.driver = driver
-        if driver == TIMELINE:
-            case.flow_run_id = None
         session.add(case)
         wall = services.clock.wall()
         log_event(
