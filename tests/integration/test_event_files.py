@@ -145,7 +145,8 @@ def test_a_good_row_of_each_kind_counts_once(worked: Services, tmp_path: Path) -
         assert second["balance"]["amount"] == "1150.50", "what the agency collected is the holder's payment"
         assert (second["placements"][0]["remitted"], second["placements"][0]["commission"]) == ("50.00", "10.00")
         assert second["referrals"][0]["judgment"] == "1150.50"
-        assert {item.kind for item in session.exec(select(models.WorkItem))} == {"callback", "dispute", "address"}
+        kinds = {item.kind for item in session.exec(select(models.WorkItem))}
+        assert kinds == {"callback", "dispute", "address", "documents"}
     before = dump(worked)
     again = take_event_file(worked, a_file(tmp_path, *facts), who="test")
     assert (again.rejected, again.touched, again.already) == ([], [], len(GOOD))

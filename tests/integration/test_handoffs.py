@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -337,18 +338,24 @@ def test_a_drop_box_that_lets_nobody_read_is_held_to_sizes(placed: Services, tmp
     assert hand_over(services).sent == [CSV]
 
 
+@pytest.fixture
+def gpg_home() -> Iterator[Path]:
+    """Not below the test's own folder: the name of gpg's socket may have 107 characters."""
+    with tempfile.TemporaryDirectory(prefix="gpg-", dir="/tmp", ignore_cleanup_errors=True) as home:
+        yield Path(home)
+        subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=False)
+
+
 @pytest.mark.skipif(
     not (shutil.which("gpg") and shutil.which("age")), reason="needs gpg and age: install the packages gnupg and age"
 )
 def test_gpg_and_age_read_what_left_and_nobody_else_does(
-    placed: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    placed: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpg_home: Path
 ) -> None:
     folder = tmp_path / "theirs"
     folder.mkdir()
     plain = (placed.settings.outbox / CSV).read_bytes()
-    home = tmp_path / "gnupg"
-    home.mkdir(mode=0o700)
-    gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", ""]
+    gpg = ["gpg", "--homedir", str(gpg_home), "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", ""]
     who = "Northside <files@northside.example>"
     subprocess.run([*gpg, "--quick-generate-key", who, "future-default", "default", "never"], check=True)
     (tmp_path / "northside.asc").write_bytes(
@@ -358,7 +365,6 @@ def test_gpg_and_age_read_what_left_and_nobody_else_does(
     assert hand_over(to(placed, folder.as_uri(), key=key)).sent == [CSV]
     sealed = folder / f"{NAME}.pgp"
     read = subprocess.run([*gpg, "--decrypt", sealed], check=True, capture_output=True).stdout
-    subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=True)
     assert read == plain
     arrived(placed, folder, sealed.name)
 
