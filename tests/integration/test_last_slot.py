@@ -25,7 +25,7 @@ from arrears.settings import Settings
 from tests.builders import POLICIES
 from tests.conftest import HEADER, START, a_row
 
-ROUNDS = 25
+ROUNDS = 12
 RULE = "HOUSE-LAST-SLOT"
 CAP = {
     "id": RULE,
