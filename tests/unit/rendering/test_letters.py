@@ -216,3 +216,12 @@ def test_a_letter_abroad_names_the_country():
 )
 def test_amounts_have_their_currencys_own_decimals(money: Money, printed: str):
     assert printed in words(letter("reminder", amount_due=money))
+
+
+@pytest.mark.parametrize(
+    ("currency", "sign"),
+    [("INR", "₹"), ("KRW", "₩"), ("ILS", "₪"), ("VND", "₫"), ("PHP", "₱"), ("EUR", "€"), ("GBP", "£"), ("CNY", "CN¥")],
+)
+def test_the_sign_of_a_currency_prints_in_bold_as_well(currency: str, sign: str):
+    due, balance = Money(94_000, currency), Money(940_000, currency)
+    assert sign in words(letter("reminder", amount_due=due, balance=balance))
