@@ -1,7 +1,5 @@
 # `make demo` and `make test` do all the set-up; nothing but Python 3.11+, git and make is needed.
 PYTHON ?= python3
-# Three on two cores: the tests of timelines wait for workers and servers much of their time.
-TESTERS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
@@ -21,10 +19,10 @@ demo: install
 	$(BIN)/python demo/demo.py $(if $(KEEP),--keep)
 
 test: install
-	$(BIN)/python -m pytest -n $(TESTERS) --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: install lint
-	$(BIN)/python -m pytest -q -n $(TESTERS) --dist loadgroup
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 lint: install
 	$(BIN)/ruff check .
