@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlmodel import Session, col, or_, select
@@ -13,8 +13,6 @@ from arrears.engine.vocabulary import CaseStatus
 from arrears.ledger.cases import CaseFile, lock_person, read_case_file
 from arrears.operations.services import Services
 from arrears.operations.work import Work, open_item
-
-_A_LOOK = 500
 
 
 def limitation_shown(services: Services, file: CaseFile, *, now: datetime) -> dict[str, Any] | None:
@@ -61,8 +59,8 @@ def heed_limit(services: Services, session: Session, file: CaseFile, *, at: date
         session.add(case)
     if ends is None or case.limit_told == ends or case.status == CaseStatus.CLOSED:
         return
-    left = (ends - local_date(at, file.zone)).days
-    if left > services.referral_policy(file.account).warning_days:
+    left = _days_left(file.account, ends, at)
+    if not _is_near(services, file.account, ends, at):
         return
     case.limit_told = ends
     session.add(case)
@@ -70,6 +68,14 @@ def heed_limit(services: Services, session: Session, file: CaseFile, *, at: date
     open_item(
         session, file.account.id, Work.LIMITATION, key=f"{case.id}/{ends}", note=f"not in court, and {said}", at=at
     )
+
+
+def _is_near(services: Services, account: models.Account, ends: date, at: datetime) -> bool:
+    return _days_left(account, ends, at) <= services.referral_policy(account).warning_days
+
+
+def _days_left(account: models.Account, ends: date, at: datetime) -> int:
+    return (ends - local_date(at, account.zones[0] if account.zones else "")).days
 
 
 def tell_of_limits(services: Services) -> int:
@@ -80,16 +86,21 @@ def tell_of_limits(services: Services) -> int:
     now = services.clock.now()
     horizon = now.date() + timedelta(days=services.referrals.warning_days + 1)
     with services.ledger.read() as session:
-        near = session.exec(
-            select(models.Case.account_id)
+        found = session.exec(
+            select(models.Case, models.Account)
+            .join(models.Account, col(models.Account.id) == col(models.Case.account_id))
             .where(
                 models.Case.status != CaseStatus.CLOSED,
                 col(models.Case.limitation_ends) <= horizon,
                 or_(col(models.Case.limit_told).is_(None), models.Case.limit_told != models.Case.limitation_ends),
             )
             .order_by(col(models.Case.limitation_ends), col(models.Case.account_id))
-            .limit(_A_LOOK)
         ).all()
+    near = [
+        account.id
+        for case, account in found
+        if case.limitation_ends is not None and _is_near(services, account, case.limitation_ends, now)
+    ]
     for account_id in near:
         with services.ledger.write() as session:
             lock_person(session, account_id)
