@@ -12,9 +12,6 @@ from arrears.engine.vocabulary import CaseStatus
 from arrears.ledger.cases import lock_person, read_case_file
 from arrears.ledger.events import log_event
 from arrears.operations.services import Services
-from arrears.operations.sweep import TIMELINE
-
-DRIVERS = (TIMELINE, "sweep")
 
 
 class DriverRefused(Exception):
