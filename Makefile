@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 
-.PHONY: install demo test check lint golden bench clean
+.PHONY: install demo test faults check lint golden bench clean
 
 install: $(BIN)/arrears
 
@@ -20,6 +20,10 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+# Every fault there is a test for, at length: about an hour, PostgreSQL's own programs needed.
+faults: install
+	ARREARS_FULL_FAULTS=1 $(BIN)/python -m pytest tests/faults -n 2 --dist loadgroup -rs
 
 check: install lint
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup

@@ -77,5 +77,5 @@ def _refusal(status: int) -> Callable[[Request, Exception], Response]:
 
 def _unavailable(_: Request, error: Exception) -> Response:
     # The database's own words may hold a row.
-    detail = f"the ledger does not answer ({type(error).__name__}); nothing was changed, send it again"
+    detail = f"the ledger does not answer ({type(error).__name__}); send it again, for nothing counts twice"
     return JSONResponse({"detail": detail}, 503, {"Retry-After": "5"})

@@ -9,7 +9,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from arrears.ledger.limits import Limits
 
-_STATEMENT, _LOCK, _IDLE = "57014", "55P03", "25P03"
+_STATEMENT, _LOCK, _IDLE, _DEADLOCK = "57014", "55P03", "25P03", "40P01"
+_DISK_FULL, _OUT_OF_MEMORY, _BAD_DISK = "53100", "53200", "58030"
 # PostgreSQL refuses a connection before it has told its code: only its words are left.
 _FULL: Final = ("too many clients", "too many connections", "remaining connection slots")
 _NOT_YET: Final = ("is starting up", "is shutting down", "in recovery mode", "not yet accepting connections")
@@ -23,6 +24,34 @@ def is_full(error: BaseException) -> bool:
 def comes_back(error: BaseException) -> bool:
     """The server cannot be connected to now, and will be by itself: it is full, starting or ending."""
     return is_full(error) or any(words in str(error) for words in _NOT_YET)
+
+
+def is_down(error: BaseException) -> bool:
+    """Nobody listens where the server was."""
+    return "Connection refused" in str(error)
+
+
+def is_cut_off(error: Exception) -> bool:
+    """A connection was lost in the middle: whether a commit on it took place is not known from here."""
+    if not isinstance(error, DBAPIError) or not error.connection_invalidated or is_unreachable(error):
+        return False
+    # A transaction that stood still was ended for that, and not amid its commit.
+    return getattr(error.orig, "sqlstate", None) != _IDLE
+
+
+def is_away(error: Exception) -> bool:
+    """The server is there for nobody just now, whatever is asked of it: down, cut off, full or out of room."""
+    if not isinstance(error, DBAPIError) or error.orig is None:
+        return False
+    code = getattr(error.orig, "sqlstate", None)
+    has_no_room = code in (_DISK_FULL, _OUT_OF_MEMORY, _BAD_DISK)
+    return has_no_room or is_full(error.orig) or is_cut_off(error) or is_unreachable(error)
+
+
+def is_unreachable(error: Exception) -> bool:
+    """No connection could be made, so nothing was asked of the server."""
+    words = str(error.orig) if isinstance(error, DBAPIError) else ""
+    return "connection failed" in words or "connection timeout expired" in words
 
 
 def said(error: Exception, limits: Limits) -> str | None:
@@ -50,9 +79,21 @@ def said(error: Exception, limits: Limits) -> str | None:
         )
     if code == _IDLE:
         return f"a transaction stood still for {limits.idle:g} s and was ended (ARREARS_DATABASE_IDLE_SECONDS)"
+    if code == _DEADLOCK:
+        return "two sessions waited for each other, and PostgreSQL ended this one"
+    if code == _DISK_FULL:
+        return "PostgreSQL's disk is full; give it room"
+    if code == _OUT_OF_MEMORY:
+        return "PostgreSQL has no memory left"
+    if code == _BAD_DISK:
+        return "PostgreSQL cannot read or write its files; its log says which"
     if is_full(error.orig):
         return (
             "PostgreSQL has no connection left; raise its max_connections, or lower ARREARS_DATABASE_POOL_SIZE and "
             "…_POOL_OVERFLOW, which each process takes for itself"
         )
+    if is_cut_off(error):
+        return "PostgreSQL ended the connection: it was stopped, restarted or cut off"
+    if is_unreachable(error):
+        return "PostgreSQL cannot be reached: it is down or starting"
     return None

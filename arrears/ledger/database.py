@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, DateTime, Engine, create_engine, event, func, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
-from arrears.ledger.busy import comes_back, said
+from arrears.clock import CommonTime, machine_time
+from arrears.ledger.busy import comes_back, is_away, is_cut_off, is_down, said
 from arrears.ledger.events import write_log
 from arrears.ledger.limits import Limits
 from arrears.ledger.migrating import LedgerNewer, LedgerOccupied, migrate
@@ -31,11 +34,21 @@ class LedgerBusy(LedgerError):
     """The database had no time or no room for it; nothing of it was kept, and it may be tried again."""
 
 
+class LedgerAway(LedgerBusy):
+    """The database is there for nobody just now: down, cut off in the middle, full.
+
+    What was being written is kept whole or not at all; whoever does it again is on the safe side, for nothing in the
+    ledger counts twice.
+    """
+
+
 class Ledger:
     """One ledger. `read` and `write` are the only ways in; a write is one transaction."""
 
-    def __init__(self, engine: Engine, limits: Limits) -> None:
+    def __init__(self, engine: Engine, limits: Limits, machine: Callable[[], datetime]) -> None:
         self._engine, self._limits = engine, limits
+        self.machine = machine
+        """Real time for all who share this ledger: by its server's clock, or on SQLite by this machine's."""
 
     @classmethod
     def open(cls, url: str, limits: Limits | None = None) -> Ledger:
@@ -44,10 +57,11 @@ class Ledger:
         engine = _engine(url, limits)
         try:
             migrate(engine)
+            machine = machine_time if engine.dialect.name == "sqlite" else _server_time(engine)
         except (DBAPIError, LedgerNewer, LedgerOccupied) as error:
             engine.dispose()
             raise _unopened(url, error, limits) from None
-        return cls(engine, limits)
+        return cls(engine, limits, machine)
 
     @property
     def on_sqlite(self) -> bool:
@@ -85,12 +99,27 @@ class Ledger:
     def _session(self, *, writing: bool) -> Generator[Session]:
         try:
             with Session(self._engine, expire_on_commit=False) as session:
-                session.connection(execution_options={"arrears_write": writing})
+                connection = session.connection(execution_options={"arrears_write": writing})
+                if isinstance(self.machine, CommonTime):
+                    self.machine.refresh(partial(_ask_time, connection))
                 yield session
         except (DBAPIError, PoolTimeout) as error:
             if (why := said(error, self._limits)) is None:
                 raise
+            if is_cut_off(error):
+                raise LedgerAway(f"the ledger is away: {why}; try again, for nothing counts twice") from error
+            if is_away(error):
+                raise LedgerAway(f"the ledger is away: {why}; nothing was changed, try again") from error
             raise LedgerBusy(f"the ledger is busy: {why}; nothing was changed, try again") from error
+
+
+def _server_time(engine: Engine) -> CommonTime:
+    with engine.connect() as connection:
+        return CommonTime(partial(_ask_time, connection))
+
+
+def _ask_time(connection: Connection) -> datetime:
+    return connection.execute(select(func.clock_timestamp(type_=DateTime(timezone=True)))).scalar_one()
 
 
 def _unopened(url: str, error: Exception, limits: Limits) -> LedgerError:
@@ -137,15 +166,25 @@ def _postgresql(url: URL, limits: Limits) -> Engine:
         connect_args=args,
     )
 
+    known = False
+
     def connect(dialect: Any, _record: Any, args: Any, keywords: Any) -> Any:
-        """A server that is full or starting is asked again for as long as a connection may take."""
+        """A server that is full or starting is asked again for as long as a connection may take.
+
+        So is one that was there before and is down, which it is for a moment whenever it is restarted.
+        """
+        nonlocal known
         deadline = time.monotonic() + limits.connect
         while True:
             try:
-                return dialect.connect(*args, **keywords)
+                made = dialect.connect(*args, **keywords)
             except dialect.loaded_dbapi.OperationalError as error:
-                if not comes_back(error) or time.monotonic() + _AGAIN > deadline:
+                patient = comes_back(error) or (known and is_down(error))
+                if not patient or time.monotonic() + _AGAIN > deadline:
                     raise
+            else:
+                known = True
+                return made
             time.sleep(_AGAIN)
 
     event.listen(engine, "do_connect", connect)

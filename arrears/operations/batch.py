@@ -24,6 +24,7 @@ from arrears.engine.vocabulary import ChannelName, StepStatus
 from arrears.ledger.ahead import forget, read_ahead, read_reports, whole_of
 from arrears.ledger.among import among
 from arrears.ledger.cases import lock_person, read_case_file
+from arrears.ledger.database import LedgerAway
 from arrears.operations.advance import Advanced, advance, record_failure
 from arrears.operations.brakes import Budget
 from arrears.operations.collecting import seldom_collecting
@@ -290,6 +291,9 @@ def _alone(services: Services, account_id: str, batch: Batch, *, who: str, budge
 
 
 def _fail(services: Services, account_id: str, error: Exception, batch: Batch, *, who: str) -> None:
+    if isinstance(error, LedgerAway):
+        # None of the account's doing, and the others would fare no better: the next sweep finds all as it is.
+        raise error
     logger.error("account %s failed: %s", account_id, type(error).__name__)
     record_failure(services, account_id, error, who=who)
     batch.rested.pop(account_id, None)

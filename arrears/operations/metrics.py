@@ -15,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
+from arrears.clock import CommonTime
 from arrears.ledger.database import LedgerError
 from arrears.operations.measure import Census, Pulse, census, pulse
 from arrears.operations.services import Services
@@ -49,6 +50,7 @@ class LedgerCollector(Collector):
     def __init__(self, services: Services) -> None:
         self._pulse = _Kept(lambda: pulse(services), _PULSE_SECONDS)
         self._census = _Kept(lambda: census(services), _CENSUS_SECONDS)
+        self._machine = services.clock.machine
 
     def describe(self) -> Iterator[Metric]:
         """Nothing before the first reading."""
@@ -65,6 +67,10 @@ class LedgerCollector(Collector):
         yield from _of_pulse(read)
         yield from _of_sweeps(read)
         yield from _of_census(counted)
+        if isinstance(self._machine, CommonTime):
+            # The one number that is this machine's own.
+            about = "How far this machine's clock is ahead of the ledger's server, whose time counts."
+            yield _gauge("clock_skew_seconds", about, self._machine.skew.total_seconds())
 
 
 def registry_of(services: Services) -> CollectorRegistry:

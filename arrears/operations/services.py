@@ -232,7 +232,7 @@ TEMPLATE_KINDS: Mapping[ChannelName, str] = {
 
 def _clock(settings: Settings, ledger: Ledger) -> Clock:
     """The configured clock. A lapse clock starts once for all processes: the ledger keeps its epoch."""
-    clock = parse_clock(settings.clock)
+    clock = parse_clock(settings.clock, machine=ledger.machine)
     if settings.clock == "system":
         return clock
     name = f"{state.LAPSE_EPOCH}:{settings.clock}"
@@ -241,14 +241,14 @@ def _clock(settings: Settings, ledger: Ledger) -> Clock:
         if kept is None:
             kept = iso(clock.wall())
             state.put(session, name, kept)
-    return parse_clock(settings.clock, epoch=parse_instant(kept))
+    return parse_clock(settings.clock, epoch=parse_instant(kept), machine=ledger.machine)
 
 
 def ledger_clock(services: Services) -> Clock:
     """Where the ledger's time stands: at its virtual instant if `advance` drives it, else the clock's."""
     with services.ledger.read() as session:
         kept = state.get(session, state.VIRTUAL_NOW)
-    return VirtualClock(parse_instant(kept)) if kept else services.clock
+    return VirtualClock(parse_instant(kept), machine=services.clock.machine) if kept else services.clock
 
 
 def instant(services: Services, given: datetime | None) -> datetime:

@@ -7,7 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement
@@ -235,7 +235,7 @@ def catch_up(
     with services.ledger.read() as session:
         queue = _queue(session, until)
         start = state.get(session, state.VIRTUAL_NOW)
-    clock = VirtualClock(min(queue[0][0], until) if queue else until)
+    clock = VirtualClock(min(queue[0][0], until) if queue else until, machine=services.clock.machine)
     if start is not None:
         clock.moment = max(clock.moment, datetime.fromisoformat(start))
         if until < datetime.fromisoformat(start):
@@ -257,10 +257,10 @@ def catch_up(
                     heapq.heappush(queue, (again, account_id))
             if progress is not None:
                 progress(clock.moment, result)
-    tell_of_limits(virtual.at(VirtualClock(clock.moment if result.braked else until)))
+    stands_at = clock.moment if result.braked else until
+    tell_of_limits(virtual.at(replace(clock, moment=stands_at)))
     _write_files(virtual, result)
     with services.ledger.write() as session:
-        stands_at = clock.moment if result.braked else until
         state.put(session, state.VIRTUAL_NOW, iso(stands_at))
     return result
 

@@ -28,8 +28,6 @@ from prefect.states import Cancelled, Crashed, Pending, Scheduled
 from prefect.types import DateTime
 from prefect.utilities.engine import propose_state_sync
 
-from arrears.clock import SystemClock
-
 logger = logging.getLogger("prefect.workers.arrears")
 
 # A claimed run that turns out to be due later than this was put off by somebody else meanwhile.
@@ -156,7 +154,8 @@ def _claim(client: WarmClient, run: FlowRun) -> bool:
     if not state.is_pending():
         return False
     due = state.state_details.scheduled_time
-    if due is not None and due.timestamp() - SystemClock().wall().timestamp() > _SECONDS_EARLY:
+    # The state bears the time of Prefect's server, which this machine's clock may be far from.
+    if due is not None and due.timestamp() - state.timestamp.timestamp() > _SECONDS_EARLY:
         _put_back(client, run.id, due)
         return False
     run.state = state

@@ -17,7 +17,8 @@ import socket
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from itertools import count
 from threading import current_thread, main_thread
 from typing import Any
@@ -45,6 +46,7 @@ _AHEAD = 3
 _PAGE = 200
 _SECONDS_TO_ASK = 5
 _SECONDS_TO_TELL = 60
+_SECONDS_OF_NO_MATTER = timedelta(seconds=3)
 
 
 class WarmWorker(BaseWorker[WarmConfiguration, BaseVariables, BaseWorkerResult]):
@@ -62,6 +64,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, BaseVariables, BaseWorkerResult])
         self._settings = read_settings()
         self._deployments = Deployments()
         self._soon: dict[UUID, asyncio.TimerHandle] = {}
+        self._ahead = timedelta(0)
         self._ending: str | None = None
         self._ends_by = float("inf")
         self._anew = False
@@ -149,10 +152,11 @@ class WarmWorker(BaseWorker[WarmConfiguration, BaseVariables, BaseWorkerResult])
             path_params={"name": self._work_pool_name},
             json={
                 "work_queue_names": sorted(self._work_queues),
-                "scheduled_before": str(SystemClock().wall() + timedelta(seconds=self._prefetch_seconds)),
+                "scheduled_before": str(self._now() + timedelta(seconds=self._prefetch_seconds)),
                 "limit": asked,
             },
         )
+        self._heed_date(response)
         due = [entry.flow_run for entry in WorkerFlowRunResponse.model_validate_list(response.json())]
         new = [run for run in due if run.id not in held]
         # In an order of its own: two workers that are told the same list would race for each run of it.
@@ -160,6 +164,19 @@ class WarmWorker(BaseWorker[WarmConfiguration, BaseVariables, BaseWorkerResult])
         for run in new:
             await self._take(run)
         return new, len(due) == asked
+
+    def _now(self) -> datetime:
+        """The time by Prefect's server: it decides when a run is due, and this machine's clock may be off."""
+        return SystemClock().wall() - self._ahead
+
+    def _heed_date(self, response: httpx.Response) -> None:
+        """How far this machine's clock is ahead of the server's, by the header that HTTP gives to the second."""
+        ahead = SystemClock().wall() - parsedate_to_datetime(response.headers["date"])
+        within = abs(ahead) <= _SECONDS_OF_NO_MATTER
+        if abs(ahead - self._ahead) > _SECONDS_OF_NO_MATTER:
+            seconds = ahead.total_seconds()
+            self._logger.warning("this machine's clock is %+.0f s from that of Prefect's server, which counts", seconds)
+        self._ahead = timedelta(0) if within else ahead
 
     async def _take(self, run: FlowRun) -> None:
         try:
@@ -171,7 +188,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, BaseVariables, BaseWorkerResult])
             return
         hold = Hold(run, work.flow, work.seconds)
         due = run.next_scheduled_start_time
-        wait = due.timestamp() - SystemClock().wall().timestamp() if due else 0.0
+        wait = due.timestamp() - self._now().timestamp() if due else 0.0
         if timer := self._soon.pop(run.id, None):
             # Polled again before it was due: it may have been woken meanwhile.
             timer.cancel()

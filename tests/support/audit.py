@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
@@ -131,3 +132,98 @@ def assert_batch_is_whole(session: Session, outbox: Path, agency: str, day: Any)
     listed = list(csv.DictReader(content.decode("utf-8-sig").splitlines()))
     assert sorted(row["placement_id"] for row in listed) == sorted(row.reference for row in rows)
     assert len(rows) == manifest["count"] == batch.count
+
+
+# A whole ledger ---------------------------------------------------------------------------------------------------
+
+
+def assert_each_once(books: Books) -> int:
+    """Every step that is done is in the world once, and nothing is in the world that no step accounts for.
+
+    Nothing is left under way, unknown or half written. How many effects there are.
+    """
+    with books.ledger.read() as session:
+        steps = session.exec(select(models.Step)).all()
+        batches = session.exec(select(models.PlacementBatch)).all()
+        for batch in batches:
+            assert_batch_is_whole(session, books.outbox, batch.agency, batch.day)
+    undecided = [(s.account_id, s.rung, s.status, s.reason) for s in steps if s.status in ("intended", "unknown")]
+    assert not undecided
+    assert all(step.proof for step in steps if step.status == "done")
+    # What was told within another account's contact is in the world as that one; a call withdrawn keeps its proof.
+    expected = Counter(_mark(step) for step in steps if step.proof and not step.carried_by)
+    there = _inventory(books)
+    assert there == expected, f"too often: {there - expected}; missing: {expected - there}"
+    assert not list(books.outbox.rglob("*.part"))
+    return there.total()
+
+
+def _mark(step: models.Step) -> tuple[str, ...]:
+    if step.channel == "call":
+        return "call", step.account_id, step.rung, str(step.attempt)
+    return step.channel, step.reference
+
+
+def _inventory(books: Books) -> Counter[tuple[str, ...]]:
+    """Everything that has left, by what it bears."""
+    assert books.texts is not None
+    outbox = books.outbox
+    found: Counter[tuple[str, ...]] = Counter()
+    found.update(("sms", _printed(text["body"])) for text in books.texts)
+    found.update(("letter", path.stem) for path in outbox.glob("letters/**/*.pdf"))
+    found.update(("legal", path.stem) for path in outbox.glob("legal/**/*.zip"))
+    for path in outbox.glob("agency/*/*.csv"):
+        if not path.name.endswith(".recalls.csv"):
+            found.update(("agency", row["reference"]) for row in csv.DictReader(path.open(encoding="utf-8-sig")))
+    with books.ledger.read() as session:
+        for task in session.exec(select(models.CallTask)):
+            found["call", task.account_id, task.rung, str(task.attempt)] += 1
+    return found
+
+
+def _printed(body: str) -> str:
+    match = re.search(r"Ref (\w+)", body)
+    assert match, "a text without its reference"
+    return match[1]
+
+
+def interruptions(ledger: Ledger) -> int:
+    """How many steps were cut short, looked up, or put back."""
+    with ledger.read() as session:
+        events = session.exec(select(models.Event)).all()
+    cut_short = (e for e in events if e.what in ("in doubt", "put back") or e.why == "found after an interruption")
+    return len({event.data["reference"] for event in cut_short})
+
+
+def life_of(ledger: Ledger) -> dict[str, list[tuple[Any, ...]]]:
+    """What became of each account, less what no two runs share: references, real times, tries, and who did it."""
+    lives: dict[str, list[tuple[Any, ...]]] = {}
+    with ledger.read() as session:
+        for a in session.exec(select(models.Account)):
+            lives[a.id] = [("owes", a.amount_due, a.balance, a.due_date, *a.phones)]
+        for c in session.exec(select(models.Case)):
+            stands = (c.status, c.stage, c.outcome, c.next_rung, c.next_due_at, c.opened_at, c.closed_at)
+            lives[c.account_id].append(("case", *stands))
+        for s in session.exec(select(models.Step)):
+            # What confirms an opt-out is sent at once or, where the provider will not have it then, not at all.
+            status = "done or skipped" if s.rung == "opt-out-confirmation" else s.status
+            made = (s.rung, s.attempt, status, s.due_at, s.at, s.number, s.actor, s.disposition)
+            lives[s.account_id].append(("step", *made, bool(s.carried_by), s.needs_person, tuple(s.rules)))
+        for t in session.exec(select(models.CallTask)):
+            lives[t.account_id].append(("call task", t.rung, t.attempt, t.status))
+        for p in session.exec(select(models.Placement)):
+            lives[p.account_id].append(("placement", p.agency, p.day, p.balance, p.status))
+        for letter in session.exec(select(models.Letter)):
+            lives[letter.account_id].append(("letter", letter.template, letter.locale, letter.at))
+        for referral in session.exec(select(models.Referral)):
+            lives[referral.account_id].append(("referral", referral.firm, referral.at))
+        for e in session.exec(select(models.LifeEvent)):
+            # What the provider reports is known by the reference of its text, in which no two runs agree.
+            known_as = e.external_id if e.account_id in e.external_id else ""
+            lives[e.account_id].append(("event", e.kind, known_as, e.happened_at, e.received_at))
+        for h in session.exec(select(models.Hold)):
+            lives[h.account_id].append(("hold", h.kind, h.channel, h.since, h.until, h.released_at))
+        for w in session.exec(select(models.WorkItem)):
+            if w.account_id:
+                lives[w.account_id].append(("work", w.kind, w.at))
+    return {account_id: sorted(life, key=str) for account_id, life in lives.items()}

@@ -34,13 +34,18 @@ ROOT = Path(__file__).resolve().parents[2]
 class Order:
     """What a child is to do. `manner`: SIGKILL or SIGSTOP.
 
-    `at` is the boundary at which it happens, by number or by name (the first so called); 0 is none.
+    `at` is the boundary at which it happens, by number or by name (the first so called); 0 is none. `patrol` and
+    `serve` (tests.support.patrol) are told the time and the end by the bulletin in folder `bulletin`, which also
+    says how far the machine called `clock` is off.
     """
 
     settings: Mapping[str, Any]
     command: str
-    until: str
+    until: str = ""
     account: str = "A-1"
+    bulletin: str = ""
+    clock: str = ""
+    port: int = 0
     at: int | str = 0
     manner: str = "SIGKILL"
 
@@ -236,6 +241,17 @@ def _child(order: Order, log: int) -> None:
     from arrears.operations.services import open_services
     from arrears.settings import Settings
 
+    if order.bulletin:
+        from tests.support.patrol import Bulletin, patrol, serve, set_machine
+
+        bulletin = Bulletin(Path(order.bulletin))
+        set_machine(bulletin, order.clock)
+        stream = os.fdopen(os.dup(log), "w")
+        if order.command == "serve":
+            serve(bulletin, order.settings, order.port)
+        else:
+            patrol(bulletin, order.settings, lambda line: print(f"> {line}", file=stream, flush=True))
+        return
     boundaries = Boundaries(log, order.at, order.manner)
     services = watch(open_services(Settings(**order.settings)), boundaries.cross)
     effects = drive(services, order)

@@ -63,7 +63,13 @@ class PrefectServer:
         }
 
     def start(self) -> None:
-        """Start, wait until it answers, and register the deployments."""
+        """Start, and register the deployments."""
+        self.start_process()
+        self.run("prefect", "--no-prompt", "work-pool", "create", "arrears", "--type", "arrears")
+        self.run("prefect", "--no-prompt", "deploy", "--all")
+
+    def start_process(self) -> None:
+        """Start, and wait until it answers."""
         self.home.mkdir(parents=True, exist_ok=True)
         database = self.home / "prefect.db"
         if not database.exists():
@@ -74,8 +80,6 @@ class PrefectServer:
             command, stdout=log, stderr=log, env=self.environment, start_new_session=True, cwd=ROOT
         )
         wait_for("the start of Prefect's server", self._answers, seconds=120)
-        self.run("prefect", "--no-prompt", "work-pool", "create", "arrears", "--type", "arrears")
-        self.run("prefect", "--no-prompt", "deploy", "--all")
 
     def stop(self) -> None:
         """End the server and whatever it started."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
-from arrears.clock import ClockError, LapseClock, SystemClock, VirtualClock, iso, parse_clock, parse_instant
+from arrears.clock import ClockError, CommonTime, LapseClock, SystemClock, VirtualClock, iso, parse_clock, parse_instant
 
 EPOCH = datetime(2026, 11, 23, 14, tzinfo=UTC)
 
@@ -90,3 +90,28 @@ def test_an_instant_is_utc_however_it_was_written(text: str, utc: str) -> None:
 def test_what_is_no_instant_is_refused(text: str) -> None:
     with pytest.raises(ClockError, match="is no instant; expected ISO 8601 such as"):
         parse_instant(text)
+
+
+def test_common_time_is_the_servers_and_no_step_of_our_own_clock_moves_it() -> None:
+    with time_machine.travel(EPOCH + timedelta(hours=1), tick=False) as machine:
+        time = CommonTime(lambda: EPOCH, every=timedelta(hours=1))
+        assert time.skew == pytest.approx(timedelta(hours=1), abs=timedelta(seconds=1))
+        machine.shift(timedelta(hours=-3))
+        time.refresh(lambda: pytest.fail("asked again too soon"))
+        assert EPOCH <= time() < EPOCH + timedelta(seconds=5)
+        clock = SystemClock(time)
+        assert clock.wall() - clock.now() < timedelta(seconds=1)
+
+
+def test_common_time_is_asked_again_when_it_is_old_and_a_new_skew_is_said_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with time_machine.travel(EPOCH, tick=False):
+        time = CommonTime(lambda: EPOCH, every=timedelta(0))
+        assert not caplog.records
+        for _ in range(2):
+            time.refresh(lambda: EPOCH - timedelta(minutes=20))
+        assert time() < EPOCH - timedelta(minutes=19)
+    assert [record.getMessage() for record in caplog.records] == [
+        "this machine's clock is 1200 s ahead of the ledger's server, whose time counts"
+    ]
