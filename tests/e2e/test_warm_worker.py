@@ -7,6 +7,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -48,8 +49,10 @@ class Pool:
         template = kind.get_default_base_job_template()
         self.client.create_work_pool(WorkPoolCreate(name=self.name, type=kind.type, base_job_template=template))
 
-    def run(self, flow: str, *, wake_seconds: float | None = None, **parameters: Any) -> FlowRun:
-        """A run of one of tests.support.wakes, due now."""
+    def run(
+        self, flow: str, *, wake_seconds: float | None = None, due_in: timedelta = timedelta(0), **parameters: Any
+    ) -> FlowRun:
+        """A run of one of tests.support.wakes, due now or later."""
         flow_id = self.client.create_flow(getattr(wakes, flow))
         deployment_id = self.client.create_deployment(
             flow_id,
@@ -58,8 +61,8 @@ class Pool:
             work_pool_name=self.name,
             job_variables={"wake_seconds": wake_seconds} if wake_seconds else None,
         )
-        now = waiting_state(SystemClock().wall(), "due")
-        return self.client.create_flow_run_from_deployment(deployment_id, parameters=parameters, state=now)
+        due = waiting_state(SystemClock().wall() + due_in, "due")
+        return self.client.create_flow_run_from_deployment(deployment_id, parameters=parameters, state=due)
 
     def start_worker(self, *options: str, limit: int = 2, **environment: str) -> subprocess.Popen[bytes]:
         more = {"PREFECT_WORKER_QUERY_SECONDS": "0.3"} | environment
@@ -127,6 +130,25 @@ def test_a_worker_survives_what_crashes_and_hangs_begins_anew_when_worn_out_and_
     after = pool.run("works", path=str(at_once))
     assert states(wait_for("a run after it", lambda: pool.ended(after))) == ["Completed"]
     assert process.poll() is None
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_worker_whose_clock_is_off_goes_by_that_of_prefects_server(pool: Pool, tmp_path: Path, hours: int) -> None:
+    path = tmp_path / "marks"
+    later = pool.run("works", path=str(path), due_in=timedelta(minutes=30))
+    now = pool.run("works", path=str(path))
+    soon = pool.run("works", path=str(path), due_in=timedelta(seconds=4))
+    odd = {"PYTHONPATH": str(ROOT / "tests/support/odd_clock"), "CLOCK_AHEAD": str(3600 * hours)}
+    # With one thread, a run that was begun too soon would keep the others waiting.
+    pool.start_worker(limit=1, **odd)
+    done = wait_for("the ends", lambda: pool.ended(now, soon))
+    assert states(done) == ["Completed", "Completed"]
+    for run in done:
+        assert run.start_time >= run.expected_start_time, "before its time"
+    waiting = pool.client.read_flow_run(later.id)
+    assert (waiting.state_name, waiting.run_count) == ("Waiting", 0)
+    assert len(marks(path)) == 4
+    assert "s from that of Prefect's server, which counts" in pool.log.read_text()
 
 
 @pytest.mark.parametrize("pool", [ProcessWorker], indirect=True)
