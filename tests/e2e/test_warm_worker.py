@@ -147,6 +147,7 @@ def test_a_worker_whose_clock_is_off_goes_by_that_of_prefects_server(pool: Pool,
         assert run.start_time >= run.expected_start_time, "before its time"
     waiting = pool.client.read_flow_run(later.id)
     assert (waiting.state_name, waiting.run_count) == ("Waiting", 0)
+    assert len(pool.client.read_flow_run_states(later.id)) == 1, "begun too soon, and put back"
     assert len(marks(path)) == 4
     assert "s from that of Prefect's server, which counts" in pool.log.read_text()
 
