@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     """How long a statement waits for another session's lock."""
     database_idle_seconds: float = Field(default=300.0, ge=0)
     """How long a transaction may stand still before the server ends it."""
+    database_silent_seconds: float = Field(default=60.0, ge=0)
+    """How long the road to the server may be dead before its connections are given up."""
     database_application_name: str = "arrears"
     """Who we are in pg_stat_activity."""
     sqlite_most_accounts: int = Field(default=1_000_000, gt=0)

@@ -51,7 +51,8 @@ def is_away(error: Exception) -> bool:
 def is_unreachable(error: Exception) -> bool:
     """No connection could be made, so nothing was asked of the server."""
     words = str(error.orig) if isinstance(error, DBAPIError) else ""
-    return "connection failed" in words or "connection timeout expired" in words
+    # A server that refuses us says FATAL; it is there.
+    return ("connection failed" in words or "connection timeout expired" in words) and "FATAL" not in words
 
 
 def said(error: Exception, limits: Limits) -> str | None:

@@ -12,7 +12,9 @@ class Limits:
 
     At most `pool` connections are kept and `overflow` more opened under load, for which a thread waits up to
     `wait`. `statement`: how long one statement may run; `lock`: how long it may wait for somebody else's lock;
-    `idle`: how long a transaction may stand still before the server ends it, with its locks.
+    `idle`: how long a transaction may stand still before the server ends it, with its locks. `silent`: how long nothing
+    at all may come back from the server's machine, not even its system's word that it is there, before a connection is
+    given up; unlike the others it is this side that counts.
     """
 
     pool: int = 8
@@ -22,6 +24,7 @@ class Limits:
     statement: float = 120.0
     lock: float = 30.0
     idle: float = 300.0
+    silent: float = 60.0
     name: str = "arrears"
 
     @property
@@ -37,7 +40,12 @@ class Limits:
             "idle_in_transaction_session_timeout": self.idle,
         }
         options = [f"-c {name}={round(seconds * 1000)}" for name, seconds in timeouts.items()]
+        # After a third of the time the other side is asked whether it is there, and then twice more.
+        ask = max(1, round(self.silent / 3))
+        alive = {"keepalives_idle": ask, "keepalives_interval": ask, "keepalives_count": 2} if self.silent else {}
         return {
+            **alive,
+            "tcp_user_timeout": round(self.silent * 1000),
             "connect_timeout": max(1, round(self.connect)),
             "options": " ".join([*options, given]).strip(),
         }

@@ -120,6 +120,7 @@ def limits(settings: Settings) -> Limits:
         statement=settings.database_statement_seconds,
         lock=settings.database_lock_seconds,
         idle=settings.database_idle_seconds,
+        silent=settings.database_silent_seconds,
         name=settings.database_application_name,
     )
 

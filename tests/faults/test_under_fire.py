@@ -30,8 +30,9 @@ from tests.support.ledgers import ledger_on
 from tests.support.mortals import Mortals
 from tests.support.twilio_stand_in import TwilioStandIn
 
-pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults-postgresql")]
 FULL = os.environ.get("ARREARS_FULL_FAULTS") == "1"
+pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults-postgresql")]
+pytestmark += [pytest.mark.timeout(3600)] if FULL else []
 # How many accounts, whose payments fell due on how many days.
 ACCOUNTS, DAYS = (200, 3) if FULL else (20, 1)
 SEEDS = range(1, 6) if FULL else (1,)

@@ -44,6 +44,7 @@ class Cluster:
     """
 
     connections: int = 60
+    host: str = "127.0.0.1"
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="cluster-")))
     port: int = field(default_factory=lambda: free_port())
     is_small: bool = False
@@ -58,6 +59,8 @@ class Cluster:
             shutil.chown(self.folder, "postgres")
         made = ["initdb", "-D", str(self._data), "-A", "trust", "-U", "postgres", "--wal-segsize=4", "-E", "UTF8"]
         self._run([*made, "--locale=C"])
+        with (self._data / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all samenet trust\n")
         self.start()
         return self
 
@@ -72,12 +75,12 @@ class Cluster:
     @property
     def url(self) -> str:
         """For the ledger."""
-        return f"postgresql://postgres@127.0.0.1:{self.port}/arrears"
+        return f"postgresql://postgres@{self.host}:{self.port}/arrears"
 
     def connect(self, database: str = "arrears") -> psycopg.Connection:
         """A connection by hand, every statement by itself."""
         return psycopg.connect(
-            host="127.0.0.1", port=self.port, user="postgres", dbname=database, connect_timeout=5, autocommit=True
+            host=self.host, port=self.port, user="postgres", dbname=database, connect_timeout=5, autocommit=True
         )
 
     def start(self) -> None:
@@ -137,7 +140,7 @@ class Cluster:
             # What an earlier postmaster left may stand in the way for a moment: its children, its shared memory.
             command = ["postgres", "-D", str(self._data), "-p", str(self.port), "-k", str(self.folder)]
             settings = {
-                "listen_addresses": "127.0.0.1",
+                "listen_addresses": self.host,
                 "max_connections": str(self.connections),
                 "min_wal_size": "16MB",
                 "max_wal_size": "32MB",
