@@ -12,7 +12,15 @@ from prefect.states import Cancelled, Completed, Failed
 from arrears.engine.vocabulary import StepStatus
 from arrears.operations.moves import Closed
 from arrears.orchestration.at_work import services
-from arrears.orchestration.escalation import climb, drives, is_halted, make_rung, retired, tag_stage
+from arrears.orchestration.escalation import (
+    climb,
+    drives,
+    is_halted,
+    make_rung,
+    retired,
+    tag_stage,
+    waiting_out_the_ledger,
+)
 from arrears.orchestration.timelines import RETIRED, finish, rest_of
 from arrears.orchestration.waiting import wait_until
 
@@ -33,6 +41,11 @@ def escalate(account_id: str) -> State:
     Between rungs the run is `Waiting` and costs no process. Run by hand for an account whose timeline
     lives elsewhere, it advances the account once and says where it goes on.
     """
+    with waiting_out_the_ledger():
+        return _climb(account_id)
+
+
+def _climb(account_id: str) -> State:
     house = services()
     run_id = UUID(flow_run.get_id())
     if retired(house, account_id, run_id):

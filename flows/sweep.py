@@ -5,6 +5,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from arrears.operations.sweep import Share
+from arrears.operations.turns import turn
 from arrears.orchestration.at_work import services
 from arrears.orchestration.tending import Report, preview_sweep, start_shares, tend
 
@@ -13,12 +14,17 @@ from arrears.orchestration.tending import Report, preview_sweep, start_shares, t
 def sweep(limit: int = 10_000, dry_run: bool = False, shares: int = 1) -> State:
     """Advance up to `limit` due accounts; with `dry_run`, only count what would go out, by channel.
 
-    With `shares`, so many runs are at it at once, on whatever workers have room for them.
+    With `shares`, so many runs are at it at once, on whatever workers have room for them. What another sweep is at is
+    left to it.
     """
+    house = services()
     if dry_run:
-        return Completed(message=preview_sweep(services(), limit=limit))
-    start_shares(limit=limit, of=shares)
-    return _state(tend(services(), limit=limit, share=Share(0, shares), logger=get_run_logger()))
+        return Completed(message=preview_sweep(house, limit=limit))
+    with turn(house) as mine:
+        if mine is None:
+            return Completed(message="another sweep is at it")
+        start_shares(limit=limit, of=shares)
+        return _state(tend(house, limit=limit, share=Share(0, shares), logger=get_run_logger(), turn=mine))
 
 
 @flow(name="sweep-share", flow_run_name="sweep-share-{number}-of-{of}", retries=0, persist_result=False)

@@ -9,12 +9,13 @@ import models
 STOPPED = "stopped"
 VIRTUAL_NOW = "virtual_now"
 LAPSE_EPOCH = "lapse_epoch"
+SWEEPING = "sweeping"
 LAST_CANCEL_SCAN = "last_cancel_scan"
 
 
-def get(session: Session, name: str) -> str | None:
-    """The value, or None."""
-    row = session.get(models.LedgerState, name, populate_existing=True)
+def get(session: Session, name: str, *, lock: bool = False) -> str | None:
+    """The value, or None. With `lock`, nobody else changes it before the transaction ends."""
+    row = session.get(models.LedgerState, name, populate_existing=True, with_for_update=lock or None)
     return row.value if row else None
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
+import random
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from datetime import timedelta
 from uuid import UUID
 
 from prefect.exceptions import ObjectNotFound
 
 import models
+from arrears.clock import SystemClock
 from arrears.engine.vocabulary import CaseStatus, StepStatus
 from arrears.ledger.cases import read_case_file
+from arrears.ledger.database import LedgerAway, LedgerBusy
 from arrears.operations.advance import advance, perform_rung, record_failure
 from arrears.operations.brakes import Budget
 from arrears.operations.moves import Closed, Standstill
@@ -20,8 +24,28 @@ from arrears.operations.place import write_agency_files
 from arrears.operations.services import Services
 from arrears.operations.sweep import TIMELINE
 from arrears.orchestration.timelines import prefect_api, tags
+from arrears.orchestration.waiting import NotDeployed, wait_until
 
 logger = logging.getLogger(__name__)
+
+_LOOKS_AGAIN_AFTER = (30, 90)
+
+
+@contextmanager
+def waiting_out_the_ledger() -> Generator[None]:
+    """While the ledger cannot be asked the timeline waits, for a minute or so: nothing is wrong with its account.
+
+    Timelines that found it away together do not come back together. Lets the error pass where the run cannot wait.
+    """
+    try:
+        yield
+    except LedgerBusy as error:
+        logger.warning("the timeline waits: %s", error)
+        soon = SystemClock().wall() + timedelta(seconds=random.uniform(*_LOOKS_AGAIN_AFTER))
+        try:
+            wait_until(soon, "the ledger could not be asked; looked at again in a minute")
+        except NotDeployed:
+            raise error from None
 
 
 def retired(services: Services, account_id: str, run_id: UUID) -> bool:
@@ -53,6 +77,8 @@ def climb(services: Services, account_id: str, *, who: str, through: Callable[[s
             rest = advance(services, account_id, who=who, budget=budget, through=through).rest
             for line in write_agency_files(services.ledger, services.placements, services.clock, services.partners):
                 logger.error("%s; the next sweep tries again", line)
+        except LedgerAway:
+            raise
         except Exception as error:
             rest = record_failure(services, account_id, error, who=who)
         if isinstance(rest, Closed):
@@ -71,6 +97,10 @@ def make_rung(services: Services, account_id: str, rung: str, *, who: str) -> st
     """
     try:
         return perform_rung(services, account_id, rung, who=who)
+    except LedgerAway as error:
+        # None of the account's doing: what the ledger has of it is found by whoever looks next.
+        logger.warning("account %s, %s: %s", account_id, rung, error)
+        return StepStatus.FAILED
     except Exception as error:
         at = traceback.extract_tb(error.__traceback__)[-1]
         logger.error("account %s, %s: %s in %s:%s", account_id, rung, type(error).__name__, at.filename, at.lineno)

@@ -17,6 +17,7 @@ from arrears.operations.record_sweep import record_sweep
 from arrears.operations.services import Services
 from arrears.operations.strain import strain
 from arrears.operations.sweep import Share, Swept, sweep
+from arrears.operations.turns import Turn
 from arrears.orchestration.announcing import announce
 from arrears.orchestration.artifacts import Progress, table
 from arrears.orchestration.timelines import PrefectUnreachable, halt_cancelled, revive
@@ -61,8 +62,8 @@ class Report:
         return ", ".join(parts)
 
 
-def tend(services: Services, *, limit: int, share: Share, logger: Logger) -> Report:
-    """Sweep once, and leave a table of it in Prefect's UI, where its progress shows as it goes.
+def tend(services: Services, *, limit: int, share: Share, logger: Logger, turn: Turn | None = None) -> Report:
+    """Sweep once, keeping our `turn` the while, and leave a table of it in Prefect's UI, where its progress shows.
 
     Runs that were cancelled or have stalled are the first share's to see to.
     """
@@ -78,6 +79,8 @@ def tend(services: Services, *, limit: int, share: Share, logger: Logger) -> Rep
     bar = Progress(f"sweep-progress{share.suffix}", "accounts advanced")
 
     def show(so_far: Swept, due: int) -> None:
+        if turn is not None:
+            turn.keep()
         line = f"{so_far.looked_at:,} of {due:,} accounts: {as_line(so_far.by_channel)}; {len(so_far.failed)} failed"
         bar.show(so_far.looked_at, due, line)
 

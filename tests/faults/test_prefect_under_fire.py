@@ -24,10 +24,11 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from sqlmodel import select
+from sqlmodel import col, select
 
 import models
 from arrears.clock import parse_instant
+from arrears.ledger.database import LedgerAway
 from arrears.operations.brakes import Budget
 from arrears.operations.enroll import enroll
 from arrears.operations.services import Services, open_services
@@ -38,6 +39,7 @@ from tests.builders import ROOT
 from tests.conftest import HEADER, a_row
 from tests.support.audit import assert_each_once, books_of
 from tests.support.bad_road import BadRoad, Manner
+from tests.support.cluster import Cluster, NoServer
 from tests.support.ledgers import sqlite_ledger
 from tests.support.prefect_house import PrefectServer, end, wait_for, worker
 from tests.support.twilio_stand_in import ACCOUNT_SID, AUTH_TOKEN, SENDER, TwilioStandIn
@@ -58,6 +60,7 @@ class World:
     """Two warm workers beyond a bad road to Prefect's server, and somebody who asks for a sweep now and then."""
 
     server: PrefectServer
+    cluster: Cluster
     road: BadRoad
     folder: Path
     environment: dict[str, str]
@@ -72,7 +75,7 @@ class World:
         """What happens to it, by name."""
         roads = [(f"the road {manner}", partial(self._drive, manner)) for manner in SECONDS]
         kills = [(f"{name} killed", partial(self._kill, name)) for name in ("one", "two")]
-        return [*roads, *kills, ("the server killed", self._kill_server)]
+        return [*roads, *kills, ("the server killed", self._kill_server), ("PostgreSQL killed", self._kill_postgresql)]
 
     @contextmanager
     def sweeping(self) -> Iterator[None]:
@@ -93,6 +96,11 @@ class World:
     def _kill_server(self) -> None:
         self.server.stop()
         self.server.start_process()
+
+    def _kill_postgresql(self) -> None:
+        self.cluster.kill()
+        time.sleep(2)
+        self.cluster.start()
 
     def _drive(self, manner: Manner) -> None:
         with self.road.being(manner):
@@ -115,7 +123,17 @@ def twilio() -> Iterator[TwilioStandIn]:
 
 
 @pytest.fixture
-def world(tmp_path: Path, twilio: TwilioStandIn) -> Iterator[World]:
+def cluster() -> Iterator[Cluster]:
+    try:
+        with Cluster() as started:
+            started.new_database()
+            yield started
+    except NoServer as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def world(tmp_path: Path, twilio: TwilioStandIn, cluster: Cluster) -> Iterator[World]:
     policies = tmp_path / "policies"
     shutil.copytree(ROOT / "policies", policies)
     shutil.copy(ROOT / "tests/e2e/short_ladder.yaml", policies / "ladders" / "card-standard.yaml")
@@ -123,7 +141,7 @@ def world(tmp_path: Path, twilio: TwilioStandIn) -> Iterator[World]:
     own_hours = "switched_off: [HOUSE-QH, US-FP-QH-POLICY]\n\nquiet_hours:"
     rules.write_text(rules.read_text().replace("quiet_hours:", own_hours, 1))
     environment = {
-        "ARREARS_DATABASE_URL": sqlite_ledger(tmp_path / "ledger.db"),
+        "ARREARS_DATABASE_URL": cluster.url,
         "ARREARS_OUTBOX": str(tmp_path / "outbox"),
         "ARREARS_DOCUMENTS": str(tmp_path / "documents"),
         "ARREARS_CLOCK": f"lapse:{START}:3",
@@ -141,7 +159,7 @@ def world(tmp_path: Path, twilio: TwilioStandIn) -> Iterator[World]:
     try:
         server.start()
         with BadRoad(server.port) as road:
-            yield World(server, road, tmp_path, environment)
+            yield World(server, cluster, road, tmp_path, environment)
     finally:
         server.stop()
 
@@ -161,13 +179,16 @@ def take_in(services: Services, folder: Path, *, at: datetime, driver: str) -> l
     return names
 
 
-def climbed(services: Services) -> dict[str, set[tuple[str, int, str]]]:
-    """What each account has done, and what it waits for a person to agree to."""
+def climbed(services: Services) -> dict[str, set[tuple[str, int, str]]] | None:
+    """What each account has done, and what waits for a person; None while a file is owed, or the ledger is away."""
     rungs: defaultdict[str, set[tuple[str, int, str]]] = defaultdict(set)
-    with services.ledger.read() as session:
+    with suppress(LedgerAway), services.ledger.read() as session:
+        if session.exec(select(models.PlacementBatch).where(col(models.PlacementBatch.unwritten).is_(True))).first():
+            return None
         for step in session.exec(select(models.Step)):
             rungs[step.account_id].add((step.rung, step.attempt, step.status))
-    return dict(rungs)
+        return dict(rungs)
+    return None
 
 
 @pytest.fixture
@@ -183,6 +204,7 @@ def undisturbed(world: World, tmp_path: Path) -> dict[str, set[tuple[str, int, s
         catch_up(services, begins + timedelta(days=30), who="test", budget=Budget())
         rungs = climbed(services)
         services.close()
+    assert rungs
     assert {rung for rung, _, status in rungs["P-000"] if status == "done"} >= {
         "sms-1",
         "call-1",
