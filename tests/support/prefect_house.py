@@ -59,6 +59,8 @@ class PrefectServer:
             "PREFECT_WORKER_PREFETCH_SECONDS": "1",
             "DO_NOT_TRACK": "1",
             "NO_PROXY": "127.0.0.1",
+            # Who has no ledger of their own gets none in the folder that the tests run in.
+            "ARREARS_DATABASE_URL": f"sqlite:///{self.home / 'ledger.db'}",
             **self.more,
         }
 
