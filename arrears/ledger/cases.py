@@ -31,7 +31,7 @@ from arrears.engine.life.events import (
 from arrears.engine.life.placements import Placed, Placement, placements
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import CaseStatus, ChannelName, Disposition, Party, StepStatus
-from arrears.ledger.ahead import Ahead, ahead_of
+from arrears.ledger.ahead import Person, person_of
 from arrears.ledger.life import opening_of, to_event
 
 _AGENCY = str(ChannelName.AGENCY)
@@ -235,9 +235,8 @@ def read_case_file(session: Session, account_id: str, *, lock: bool = False) -> 
 
     Raises UnknownAccount, or NoCase for an account that never was past due.
     """
-    if ahead := ahead_of(session, account_id=account_id):
-        case, account = ahead.newest[account_id]
-        return _file_ahead(ahead, account, case)
+    if person := person_of(session, account_id=account_id):
+        return _file_ahead(person, *person.newest[account_id])
     found = session.exec(_CASE_LOCKED if lock else _CASE, params={"account_id": account_id}).first()
     if found is None:
         raise UnknownAccount(account_id) if session.get(models.Account, account_id) is None else NoCase(account_id)
@@ -250,17 +249,17 @@ def address_of(account: models.Account) -> str:
     return one_line(account.street, account.city, account.region, account.postal_code, account.country)
 
 
-def _file_ahead(ahead: Ahead, account: models.Account, case: models.Case) -> CaseFile:
+def _file_ahead(person: Person, case: models.Case, account: models.Account) -> CaseFile:
     """The lists are the transaction's own: what is added to the file's shows to whoever reads it again."""
-    holds = ahead.holds_of(account)
+    holds = person.holds_of(account) if person.holds else []
     return CaseFile(
         account=account,
         case=case,
-        steps=ahead.steps[case.id],
-        approvals=_approvals(ahead.approvals[case.id]),
+        steps=person.steps[case.id],
+        approvals=_approvals(person.approvals[case.id]),
         holds=[hold for hold in holds if hold.account_id == account.id],
         holds_elsewhere=[hold for hold in holds if hold.account_id != account.id],
-        life=ahead.life[account.id],
+        life=person.life[account.id],
     )
 
 
@@ -318,8 +317,8 @@ def lock_person(session: Session, account_id: str) -> list[str]:
     Taken before any of those cases is read for a change, and always in the same order, so that two who
     mean the same person cannot wait for each other.
     """
-    if ahead := ahead_of(session, account_id=account_id):
-        return [other for other in ahead.people[ahead.holder_of[account_id]] if other != account_id]
+    if person := person_of(session, account_id=account_id):
+        return [other for other in person.newest if other != account_id]
     found = session.connection().execute(_PERSON_LOCKED, {"account_id": account_id}).scalars()
     return [other for other in dict.fromkeys(found) if other != account_id]
 

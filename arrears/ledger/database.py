@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
+from arrears.ledger.ahead import begin_anew
 from arrears.ledger.busy import comes_back, said
 from arrears.ledger.events import write_log
 from arrears.ledger.limits import Limits
@@ -60,10 +61,30 @@ class Ledger:
 
         On SQLite it takes the write lock at once: what it reads cannot change under it.
         """
-        with self._session(writing=True) as session:
+        with self.session() as session, self.writing(session):
             yield session
-            write_log(session)
-            session.commit()
+
+    @contextmanager
+    def session(self) -> Generator[Session]:
+        """For several transactions, one after the other, that need much of the same: each is begun with `writing`."""
+        with self._told_when_busy(), Session(self._engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def writing(self, session: Session) -> Generator[None]:
+        """`write`, within a session of this ledger that has none under way."""
+        with self._told_when_busy():
+            begin_anew(session)
+            try:
+                session.connection(execution_options={"arrears_write": True})
+                yield
+                write_log(session)
+                session.commit()
+            except BaseException:
+                # Neither the transaction nor anything that it knew is left.
+                session.close()
+                session.info.clear()
+                raise
 
     @contextmanager
     def read(self) -> Generator[Session]:
@@ -71,7 +92,8 @@ class Ledger:
 
         What was read may be used afterwards.
         """
-        with self._session(writing=False) as session:
+        with self.session() as session:
+            session.connection(execution_options={"arrears_write": False})
             yield session
             # A rollback would expire what the caller keeps.
             session.expunge_all()
@@ -82,11 +104,9 @@ class Ledger:
         self._engine.dispose()
 
     @contextmanager
-    def _session(self, *, writing: bool) -> Generator[Session]:
+    def _told_when_busy(self) -> Generator[None]:
         try:
-            with Session(self._engine, expire_on_commit=False) as session:
-                session.connection(execution_options={"arrears_write": writing})
-                yield session
+            yield
         except (DBAPIError, PoolTimeout) as error:
             if (why := said(error, self._limits)) is None:
                 raise
