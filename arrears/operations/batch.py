@@ -25,6 +25,7 @@ from arrears.engine.vocabulary import ChannelName, StepStatus
 from arrears.ledger.ahead import forget, read_ahead, read_reports, whole_of
 from arrears.ledger.among import among
 from arrears.ledger.cases import lock_person, read_case_file
+from arrears.ledger.writing import write_rows
 from arrears.operations.advance import Advanced, advance, record_failure
 from arrears.operations.brakes import Budget
 from arrears.operations.collecting import seldom_collecting
@@ -154,6 +155,7 @@ class _Work:
         try:
             with self.services.ledger.writing(self.session):
                 yield
+                write_rows(self.session)
         except Exception:
             self.budget.left, self.budget.made = left, made
             self.batch.rested, self.under_way = rested, under_way
