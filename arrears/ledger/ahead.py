@@ -85,17 +85,17 @@ class Person:
     def made(self) -> Iterable[Made]:
         """Every step of the person's accounts, whatever became of it."""
         for account_id, (case, _) in self.newest.items():
-            for step in self.steps[case.id]:
+            for step in map(vars, self.steps[case.id]):
                 yield Made(
                     account_id,
-                    step.channel,
-                    step.status,
-                    step.proof,
-                    step.disposed_at or step.at,
-                    step.disposition,
-                    step.number,
-                    step.actor,
-                    step.carried_by,
+                    step["channel"],
+                    step["status"],
+                    step["proof"],
+                    step["disposed_at"] or step["at"],
+                    step["disposition"],
+                    step["number"],
+                    step["actor"],
+                    step["carried_by"],
                 )
         yield from self.earlier
 

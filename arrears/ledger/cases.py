@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from typing import Any
 
 from sqlalchemy import String, bindparam
 from sqlalchemy import select as select_columns
@@ -73,7 +74,7 @@ class CaseFile:
     @property
     def last_payment_on(self) -> date | None:
         """The day of that payment where the account's days are counted."""
-        at, reported = self.last_payment_at, self.account.last_payment_on
+        at, reported = self.last_payment_at if self.life else None, self.account.last_payment_on
         if at is None or (reported is not None and at == datetime.combine(reported, time(0), tzinfo=UTC)):
             return reported
         return local_date(at, self.zone)
@@ -81,10 +82,11 @@ class CaseFile:
     @property
     def last_payment_at(self) -> datetime | None:
         """The last payment we know of: posted here, or reported by the lender when the account came in."""
-        taken_back = {event.of for event in self.life if isinstance(event, Reversal) and event.amount is None}
-        kept = [e.at for e in self.life if isinstance(e, Payment) and e.key not in taken_back]
-        if kept:
-            return max(kept)
+        if self.life:
+            taken_back = {event.of for event in self.life if isinstance(event, Reversal) and event.amount is None}
+            kept = [e.at for e in self.life if isinstance(e, Payment) and e.key not in taken_back]
+            if kept:
+                return max(kept)
         paid_on = self.account.last_payment_on
         return datetime.combine(paid_on, time(0), tzinfo=UTC) if paid_on else None
 
@@ -111,12 +113,14 @@ class CaseFile:
     @property
     def number(self) -> str:
         """The number at which the holder is to be reached: the first that is not known to be bad, or none."""
-        bad = bad_numbers(self.life)
-        return next((number for number in self.account.phones if number not in bad), "")
+        phones, bad = self.account.phones, bad_numbers(self.life) if self.life else frozenset[str]()
+        return next((number for number in phones if number not in bad), "")
 
     @property
     def text_numbers(self) -> list[str]:
         """The numbers at which the holder is known neither to be out of reach nor to get no texts, in order."""
+        if not self.life:
+            return self.account.phones
         no_use = bad_numbers(self.life) | untextable_numbers(self.life)
         return [number for number in self.account.phones if number not in no_use]
 
@@ -133,7 +137,7 @@ class CaseFile:
     @property
     def zone(self) -> str:
         """The zone in which this account's days are counted."""
-        return self.account.zones[0] if self.account.zones else ""
+        return next(iter(self.account.zones), "")
 
     def step(self, rung: str, attempt: int) -> models.Step | None:
         """The row of one attempt, if it exists."""
@@ -179,16 +183,22 @@ class CaseFile:
             limitation_ends=limitation_ends,
         )
 
-    def facts(self) -> Facts:
-        """What contact law may turn on, besides the history: enough to judge holds."""
+    @property
+    def is_held(self) -> bool:
+        """Whether there is a hold of the person or of their numbers, in force or not."""
+        return bool(self.holds or self.holds_elsewhere)
+
+    def facts(self, **known: Any) -> Facts:
+        """What contact law may turn on, besides what else is `known`: without any, enough to judge holds."""
+        account = self.account
+        holds = [hold_fact(row) for row in self.holds]
+        holds.extend(hold_fact(row, other_debt=True) for row in self.holds_elsewhere)
         return Facts(
-            jurisdictions=tuple(self.account.jurisdictions),
-            zones=tuple(self.account.zones),
-            holds=(
-                *(hold_fact(row) for row in self.holds),
-                *(hold_fact(row, other_debt=True) for row in self.holds_elsewhere),
-            ),
-            email_known=bool(self.account.email),
+            jurisdictions=tuple(account.jurisdictions),
+            zones=tuple(account.zones),
+            holds=tuple(holds),
+            email_known=bool(account.email),
+            **known,
         )
 
 
@@ -330,18 +340,21 @@ def accounts_of_holder(session: Session, account_id: str) -> list[str]:
 
 
 def _step(row: models.Step) -> Step:
+    # Not by its attributes: a case is looked at with all its steps, and SQLAlchemy takes its time for each.
+    of = vars(row)
+    disposition = of["disposition"]
     return Step(
-        rung=row.rung,
-        attempt=row.attempt,
-        channel=ChannelName(row.channel),
-        status=StepStatus(row.status),
-        at=row.at,
-        not_before=row.not_before,
-        needs_person=row.needs_person,
-        disposition=Disposition(row.disposition) if row.disposition else None,
-        reason=row.reason,
-        again_at=row.again_at,
-        unreached=row.unreached,
+        rung=of["rung"],
+        attempt=of["attempt"],
+        channel=ChannelName(of["channel"]),
+        status=StepStatus(of["status"]),
+        at=of["at"],
+        not_before=of["not_before"],
+        needs_person=of["needs_person"],
+        disposition=Disposition(disposition) if disposition else None,
+        reason=of["reason"],
+        again_at=of["again_at"],
+        unreached=of["unreached"],
     )
 
 

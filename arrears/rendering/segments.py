@@ -47,7 +47,9 @@ def segments(text: str) -> Segments:
     """Count a text. A character of two units is not torn apart: what is left of its segment stays empty."""
     used = set(text)
     encoding = Encoding.GSM_7 if used <= _GSM_7 else Encoding.UCS_2
-    units = len(text) + sum(text.count(character) for character in used if _width(character, encoding) == 2)
+    units = len(text)
+    if encoding is Encoding.UCS_2 or not _EXTENDED.isdisjoint(used):
+        units = sum(_width(character, encoding) for character in text)
     alone, each = _ROOM[encoding]
     if units <= alone:
         return Segments(encoding, units, 1)
