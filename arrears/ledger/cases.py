@@ -99,7 +99,7 @@ class CaseFile:
     @property
     def ever_placed(self) -> bool:
         """Whether an agency has had the account in this case."""
-        return any(s.channel == _AGENCY and s.status == StepStatus.DONE for s in self.steps)
+        return any(of["channel"] == _AGENCY and of["status"] == StepStatus.DONE for of in map(vars, self.steps))
 
     def placements(self, terms: Callable[[str], RecallTerms] = lambda _: RecallTerms()) -> tuple[Placement, ...]:
         """The case's placements as they stand; `terms` by rung."""

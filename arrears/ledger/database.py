@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError
@@ -154,6 +155,7 @@ def _postgresql(url: URL, limits: Limits) -> Engine:
         max_overflow=limits.overflow,
         pool_timeout=limits.wait,
         hide_parameters=True,
+        json_deserializer=orjson.loads,
         connect_args=args,
     )
 

@@ -5,13 +5,13 @@ A flush sends each row by itself: put together, sent, planned and acknowledged t
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from functools import cache
 from typing import Any, Final
 
+import orjson
 from sqlalchemy import (
     JSON,
     Column,
@@ -104,7 +104,7 @@ def _given(kind: Any, columns: _Columns) -> TableValuedAlias:
 
 
 def _document(rows: Sequence[Mapping[str, Any]]) -> str:
-    return json.dumps(rows, default=_in_words)
+    return orjson.dumps(rows, default=_in_words, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
 
 
 def _in_words(value: Any) -> str:
