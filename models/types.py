@@ -57,8 +57,9 @@ class Row(SQLModel):
         values.update((name, make()) for name, make in made if name not in columns)
 
     if not TYPE_CHECKING:
-        # Straight to SQLAlchemy's descriptors.
+        # Straight to SQLAlchemy's descriptors, and for what is not there no search among pydantic's private attributes.
         __setattr__ = object.__setattr__
+        __getattr__ = object.__getattribute__
 
 
 @cache
