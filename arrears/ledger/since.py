@@ -35,7 +35,9 @@ _NOW: Final = text("SELECT CAST(pg_snapshot_xmin(pg_current_snapshot()) AS xid):
 class Since:
     """A moment: everything committed before it shows to whoever reads after it.
 
-    `horizon`: the number of the oldest transaction that was not over. `own`: those of this session so far.
+    `horizon`: the number of the oldest transaction that was not over. `own`: those of this session so far. Which of the
+    later ones were over is not told of savepoints, so all count: a long transaction, wherever on the server, makes
+    more be read anew than has changed, never less.
     """
 
     horizon: str
