@@ -112,7 +112,7 @@ class Settings(BaseSettings):
     process's end; the worker type `arrears` needs none of it."""
     sweep_grace_seconds: float = Field(default=120.0, ge=0)
     """How late a timeline may be before the sweep does its work."""
-    sweep_batch: int = Field(default=200, gt=0)
+    sweep_batch: int = Field(default=400, gt=0)
     """How many accounts a sweep decides and commits together."""
     effects_at_once: int = Field(default=8, gt=0)
     """How many letters and texts over the network a sweep makes at one time."""

@@ -36,6 +36,7 @@ def with_rivals() -> None:
 
 
 def main() -> None:
+    from arrears.settings import Settings
     from benchmarks.databases import copied, postgres
     from benchmarks.sides import celery_side, dbos_side, ours, prefect_side, raw
     from benchmarks.sides.common import Measured
@@ -48,6 +49,7 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="where the time of our side goes, in one process")
     wanted = parser.parse_args()
     only, accounts, processes, threads = wanted.only.split(","), wanted.accounts, wanted.processes, wanted.threads
+    batch = Settings().sweep_batch
     broker = os.environ.get("BENCH_REDIS_URL", "redis://127.0.0.1:6379/9")
     load = " ".join(f"{each:.1f}" for each in os.getloadavg())
     print(f"load {load} on {os.cpu_count()} cores at the start", flush=True)
@@ -74,10 +76,10 @@ def main() -> None:
         print(mine.line(), flush=True)
         rate, steps = mine.rate, accounts * len(ours.RUNGS)
         if "raw" in only:
-            for size, most in ((200, steps), (1, max(steps // 10, 1000))):
+            for size, most in ((batch, steps), (1, max(steps // 10, 1000))):
                 with copied(source) as url:
                     print(raw.measured(source, url, size=size, processes=processes, most=most).line(rate), flush=True)
-            for size, most in ((200, 10 * steps), (1, max(steps // 5, 1000))):
+            for size, most in ((batch, 10 * steps), (1, max(steps // 5, 1000))):
                 with postgres() as url:
                     print(raw.bare(url, size=size, processes=processes, steps=most).line(rate), flush=True)
         how = {"processes": processes, "threads": threads}

@@ -1,10 +1,10 @@
 """Column types shared by all tables."""
 
 from datetime import UTC, datetime
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import DateTime, Dialect
-from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
@@ -42,15 +42,33 @@ class UTCDateTime(TypeDecorator[datetime]):
 class Row(SQLModel):
     """A row whose columns are set by SQLAlchemy alone.
 
-    SQLModel sets each once more by way of pydantic, which validates nothing in tables: a tenth of a sweep's time.
+    SQLModel sets each once more by way of pydantic, which validates nothing in tables: a fifth of a sweep's time.
     """
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        column = type(self).__dict__.get(name)
-        if isinstance(column, InstrumentedAttribute):
-            column.__set__(self, value)
-        else:
-            super().__setattr__(name, value)
+    def __init__(self, **columns: Any) -> None:
+        """Columns left out get their defaults. Raises TypeError for what is no column."""
+        known, defaults, made = _columns(type(self))  # pyright: ignore[reportArgumentType]
+        if unknown := columns.keys() - known:
+            raise TypeError(f"{type(self).__name__} has no column {', '.join(sorted(unknown))}")
+        # A new row has no earlier values for SQLAlchemy to remember, so it need not be told of each that is set.
+        values = vars(self)
+        values.update(defaults)
+        values.update(columns)
+        values.update((name, make()) for name, make in made if name not in columns)
+
+    if not TYPE_CHECKING:
+        # Straight to SQLAlchemy's descriptors, and for what is not there no search among pydantic's private attributes.
+        __setattr__ = object.__setattr__
+        __getattr__ = object.__getattribute__
+
+
+@cache
+def _columns(row: type[Row]) -> tuple[frozenset[str], dict[str, Any], list[tuple[str, Any]]]:
+    """The names of all columns, the defaults that rows share, and for other columns what makes the default."""
+    optional = {name: field for name, field in row.model_fields.items() if not field.is_required()}
+    made = [(name, field.default_factory) for name, field in optional.items() if field.default_factory is not None]
+    shared = {name: field.default for name, field in optional.items() if field.default_factory is None}
+    return frozenset(row.model_fields), shared, made
 
 
 def instant(*, index: bool = False, default: Any = ...) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from typing import Any
 
 from sqlalchemy import String, bindparam
 from sqlalchemy import select as select_columns
@@ -31,7 +32,7 @@ from arrears.engine.life.events import (
 from arrears.engine.life.placements import Placed, Placement, placements
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import CaseStatus, ChannelName, Disposition, Party, StepStatus
-from arrears.ledger.ahead import Ahead, ahead_of
+from arrears.ledger.ahead import Person, person_of
 from arrears.ledger.life import opening_of, to_event
 
 _AGENCY = str(ChannelName.AGENCY)
@@ -73,7 +74,7 @@ class CaseFile:
     @property
     def last_payment_on(self) -> date | None:
         """The day of that payment where the account's days are counted."""
-        at, reported = self.last_payment_at, self.account.last_payment_on
+        at, reported = self.last_payment_at if self.life else None, self.account.last_payment_on
         if at is None or (reported is not None and at == datetime.combine(reported, time(0), tzinfo=UTC)):
             return reported
         return local_date(at, self.zone)
@@ -81,10 +82,11 @@ class CaseFile:
     @property
     def last_payment_at(self) -> datetime | None:
         """The last payment we know of: posted here, or reported by the lender when the account came in."""
-        taken_back = {event.of for event in self.life if isinstance(event, Reversal) and event.amount is None}
-        kept = [e.at for e in self.life if isinstance(e, Payment) and e.key not in taken_back]
-        if kept:
-            return max(kept)
+        if self.life:
+            taken_back = {event.of for event in self.life if isinstance(event, Reversal) and event.amount is None}
+            kept = [e.at for e in self.life if isinstance(e, Payment) and e.key not in taken_back]
+            if kept:
+                return max(kept)
         paid_on = self.account.last_payment_on
         return datetime.combine(paid_on, time(0), tzinfo=UTC) if paid_on else None
 
@@ -97,7 +99,7 @@ class CaseFile:
     @property
     def ever_placed(self) -> bool:
         """Whether an agency has had the account in this case."""
-        return any(s.channel == _AGENCY and s.status == StepStatus.DONE for s in self.steps)
+        return any(of["channel"] == _AGENCY and of["status"] == StepStatus.DONE for of in map(vars, self.steps))
 
     def placements(self, terms: Callable[[str], RecallTerms] = lambda _: RecallTerms()) -> tuple[Placement, ...]:
         """The case's placements as they stand; `terms` by rung."""
@@ -111,12 +113,14 @@ class CaseFile:
     @property
     def number(self) -> str:
         """The number at which the holder is to be reached: the first that is not known to be bad, or none."""
-        bad = bad_numbers(self.life)
-        return next((number for number in self.account.phones if number not in bad), "")
+        phones, bad = self.account.phones, bad_numbers(self.life) if self.life else frozenset[str]()
+        return next((number for number in phones if number not in bad), "")
 
     @property
     def text_numbers(self) -> list[str]:
         """The numbers at which the holder is known neither to be out of reach nor to get no texts, in order."""
+        if not self.life:
+            return self.account.phones
         no_use = bad_numbers(self.life) | untextable_numbers(self.life)
         return [number for number in self.account.phones if number not in no_use]
 
@@ -133,7 +137,7 @@ class CaseFile:
     @property
     def zone(self) -> str:
         """The zone in which this account's days are counted."""
-        return self.account.zones[0] if self.account.zones else ""
+        return next(iter(self.account.zones), "")
 
     def step(self, rung: str, attempt: int) -> models.Step | None:
         """The row of one attempt, if it exists."""
@@ -179,16 +183,22 @@ class CaseFile:
             limitation_ends=limitation_ends,
         )
 
-    def facts(self) -> Facts:
-        """What contact law may turn on, besides the history: enough to judge holds."""
+    @property
+    def is_held(self) -> bool:
+        """Whether there is a hold of the person or of their numbers, in force or not."""
+        return bool(self.holds or self.holds_elsewhere)
+
+    def facts(self, **known: Any) -> Facts:
+        """What contact law may turn on, besides what else is `known`: without any, enough to judge holds."""
+        account = self.account
+        holds = [hold_fact(row) for row in self.holds]
+        holds.extend(hold_fact(row, other_debt=True) for row in self.holds_elsewhere)
         return Facts(
-            jurisdictions=tuple(self.account.jurisdictions),
-            zones=tuple(self.account.zones),
-            holds=(
-                *(hold_fact(row) for row in self.holds),
-                *(hold_fact(row, other_debt=True) for row in self.holds_elsewhere),
-            ),
-            email_known=bool(self.account.email),
+            jurisdictions=tuple(account.jurisdictions),
+            zones=tuple(account.zones),
+            holds=tuple(holds),
+            email_known=bool(account.email),
+            **known,
         )
 
 
@@ -235,9 +245,8 @@ def read_case_file(session: Session, account_id: str, *, lock: bool = False) -> 
 
     Raises UnknownAccount, or NoCase for an account that never was past due.
     """
-    if ahead := ahead_of(session, account_id=account_id):
-        case, account = ahead.newest[account_id]
-        return _file_ahead(ahead, account, case)
+    if person := person_of(session, account_id=account_id):
+        return _file_ahead(person, *person.newest[account_id])
     found = session.exec(_CASE_LOCKED if lock else _CASE, params={"account_id": account_id}).first()
     if found is None:
         raise UnknownAccount(account_id) if session.get(models.Account, account_id) is None else NoCase(account_id)
@@ -250,17 +259,17 @@ def address_of(account: models.Account) -> str:
     return one_line(account.street, account.city, account.region, account.postal_code, account.country)
 
 
-def _file_ahead(ahead: Ahead, account: models.Account, case: models.Case) -> CaseFile:
+def _file_ahead(person: Person, case: models.Case, account: models.Account) -> CaseFile:
     """The lists are the transaction's own: what is added to the file's shows to whoever reads it again."""
-    holds = ahead.holds_of(account)
+    holds = person.holds_of(account) if person.holds else []
     return CaseFile(
         account=account,
         case=case,
-        steps=ahead.steps[case.id],
-        approvals=_approvals(ahead.approvals[case.id]),
+        steps=person.steps[case.id],
+        approvals=_approvals(person.approvals[case.id]),
         holds=[hold for hold in holds if hold.account_id == account.id],
         holds_elsewhere=[hold for hold in holds if hold.account_id != account.id],
-        life=ahead.life[account.id],
+        life=person.life[account.id],
     )
 
 
@@ -318,8 +327,8 @@ def lock_person(session: Session, account_id: str) -> list[str]:
     Taken before any of those cases is read for a change, and always in the same order, so that two who
     mean the same person cannot wait for each other.
     """
-    if ahead := ahead_of(session, account_id=account_id):
-        return [other for other in ahead.people[ahead.holder_of[account_id]] if other != account_id]
+    if person := person_of(session, account_id=account_id):
+        return [other for other in person.newest if other != account_id]
     found = session.connection().execute(_PERSON_LOCKED, {"account_id": account_id}).scalars()
     return [other for other in dict.fromkeys(found) if other != account_id]
 
@@ -331,18 +340,21 @@ def accounts_of_holder(session: Session, account_id: str) -> list[str]:
 
 
 def _step(row: models.Step) -> Step:
+    # Not by its attributes: a case is looked at with all its steps, and SQLAlchemy takes its time for each.
+    of = vars(row)
+    disposition = of["disposition"]
     return Step(
-        rung=row.rung,
-        attempt=row.attempt,
-        channel=ChannelName(row.channel),
-        status=StepStatus(row.status),
-        at=row.at,
-        not_before=row.not_before,
-        needs_person=row.needs_person,
-        disposition=Disposition(row.disposition) if row.disposition else None,
-        reason=row.reason,
-        again_at=row.again_at,
-        unreached=row.unreached,
+        rung=of["rung"],
+        attempt=of["attempt"],
+        channel=ChannelName(of["channel"]),
+        status=StepStatus(of["status"]),
+        at=of["at"],
+        not_before=of["not_before"],
+        needs_person=of["needs_person"],
+        disposition=Disposition(disposition) if disposition else None,
+        reason=of["reason"],
+        again_at=of["again_at"],
+        unreached=of["unreached"],
     )
 
 

@@ -12,7 +12,7 @@ import models
 from arrears.engine.contact.facts import Consent, ContactChannel, NoticeGiven, PastContact, contact_channel
 from arrears.engine.several import Elsewhere
 from arrears.engine.vocabulary import ChannelName, Party, StepStatus
-from arrears.ledger.ahead import Ahead, Made, ahead_of
+from arrears.ledger.ahead import Made, Person, person_of
 from models.types import UTCDateTime
 
 # An intent counts before its outcome is known: whoever would dial again must have paid for it.
@@ -92,7 +92,7 @@ def lock_holder(session: Session, holder_id: str) -> None:
     Taken after the case's own lock and never before it, so that two accounts of one person cannot wait
     for each other. SQLite has one writer at a time and needs none.
     """
-    if session.get_bind().dialect.name == "postgresql" and ahead_of(session, holder_id=holder_id) is None:
+    if session.get_bind().dialect.name == "postgresql" and person_of(session, holder_id=holder_id) is None:
         session.connection().execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:id, 0))"), {"id": holder_id})
 
 
@@ -102,8 +102,8 @@ def read_contacts(session: Session, holder_id: str, *, now: datetime, days: int)
     Reads what is in the database: intents of the same transaction that are not flushed yet do not show.
     """
     since = now - timedelta(days=days)
-    if ahead := ahead_of(session, holder_id=holder_id):
-        return _contacts_ahead(ahead, holder_id, since)
+    if person := person_of(session, holder_id=holder_id):
+        return _contacts_ahead(person, since)
     of_holder = {"holder_id": holder_id, "since": since}
     steps = session.connection().execute(_STEPS, of_holder)
     found = [
@@ -140,7 +140,7 @@ def _counts(made: Made) -> bool:
     return sent and made.channel in _REACHING
 
 
-def _contacts_ahead(ahead: Ahead, holder_id: str, since: datetime) -> tuple[PastContact, ...]:
+def _contacts_ahead(person: Person, since: datetime) -> tuple[PastContact, ...]:
     found = [
         PastContact(
             channel=contact_channel(ChannelName(made.channel)),
@@ -151,17 +151,17 @@ def _contacts_ahead(ahead: Ahead, holder_id: str, since: datetime) -> tuple[Past
             actor=Party(made.actor) if made.actor else None,
             carried=bool(made.carried_by),
         )
-        for made in ahead.made(holder_id)
+        for made in person.made()
         if made.at is not None and made.at >= since and _counts(made)
     ]
-    found.extend(_by_hand(row) for row in ahead.contacts[holder_id] if row.at >= since)
+    found.extend(_by_hand(row) for row in person.contacts if row.at >= since)
     return tuple(sorted(found, key=lambda contact: contact.at))
 
 
 def last_elsewhere(session: Session, holder_id: str, account_id: str, *, since: datetime) -> Elsewhere | None:
     """The last contact that was made with the person about any other account of theirs, if it came after `since`."""
-    if ahead := ahead_of(session, holder_id=holder_id):
-        return _elsewhere_ahead(ahead, holder_id, account_id, since)
+    if person := person_of(session, holder_id=holder_id):
+        return _elsewhere_ahead(person, account_id, since)
     asked = {"holder_id": holder_id, "account_id": account_id, "since": since}
     steps = session.connection().execute(_STEPS_ELSEWHERE, asked).first()
     by_hand = session.connection().execute(_BY_HAND_ELSEWHERE, asked).first()
@@ -169,15 +169,15 @@ def last_elsewhere(session: Session, holder_id: str, account_id: str, *, since: 
     return max(found, key=lambda contact: contact.at, default=None)
 
 
-def _elsewhere_ahead(ahead: Ahead, holder_id: str, account_id: str, since: datetime) -> Elsewhere | None:
+def _elsewhere_ahead(person: Person, account_id: str, since: datetime) -> Elsewhere | None:
     made = [
         (made.at, not made.carried_by, made.account_id)
-        for made in ahead.made(holder_id)
+        for made in person.made()
         if made.account_id != account_id and made.at is not None and made.at > since and _counts(made)
     ]
     by_hand = [
         (row.at, True, row.account_id)
-        for row in ahead.contacts[holder_id]
+        for row in person.contacts
         if row.account_id != account_id and row.direction == "outbound" and row.at > since
     ]
     # Of one message, the account that it went out for.
@@ -187,16 +187,15 @@ def _elsewhere_ahead(ahead: Ahead, holder_id: str, account_id: str, since: datet
 
 def read_consents(session: Session, account_id: str) -> tuple[Consent, ...]:
     """Consents in force for the account."""
-    ahead = ahead_of(session, account_id=account_id)
-    rows = ahead.consents[account_id] if ahead else session.exec(_CONSENTS, params={"account_id": account_id})
+    person = person_of(session, account_id=account_id)
+    rows = person.consents[account_id] if person else session.exec(_CONSENTS, params={"account_id": account_id})
     return tuple(Consent(ContactChannel(row.channel), row.at) for row in rows)
 
 
 def read_notices(session: Session, account_id: str, *, since: datetime) -> tuple[NoticeGiven, ...]:
     """Statutory notices recorded as given outside the ladder, from `since` on."""
-    if ahead := ahead_of(session, account_id=account_id):
-        given = ahead.contacts[ahead.holder_of[account_id]]
-        mine = (row for row in given if row.account_id == account_id and row.notice and row.at >= since)
+    if person := person_of(session, account_id=account_id):
+        mine = (row for row in person.contacts if row.account_id == account_id and row.notice and row.at >= since)
         return tuple(NoticeGiven(row.notice, row.at) for row in mine)
     rows = session.exec(_NOTICES, params={"account_id": account_id, "since": since})
     return tuple(NoticeGiven(kind, at) for kind, at in rows)

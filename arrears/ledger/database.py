@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, DateTime, Engine, create_engine, event, func, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError
@@ -17,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
 from arrears.clock import CommonTime, machine_time
+from arrears.ledger.ahead import begin_anew
 from arrears.ledger.busy import comes_back, is_away, is_cut_off, is_down, said
 from arrears.ledger.events import write_log
 from arrears.ledger.limits import Limits
@@ -74,10 +76,30 @@ class Ledger:
 
         On SQLite it takes the write lock at once: what it reads cannot change under it.
         """
-        with self._session(writing=True) as session:
+        with self.session() as session, self.writing(session):
             yield session
-            write_log(session)
-            session.commit()
+
+    @contextmanager
+    def session(self) -> Generator[Session]:
+        """For several transactions, one after the other, that need much of the same: each is begun with `writing`."""
+        with self._told_when_busy(), Session(self._engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def writing(self, session: Session) -> Generator[None]:
+        """`write`, within a session of this ledger that has none under way."""
+        with self._told_when_busy():
+            begin_anew(session)
+            try:
+                self._begin(session, writing=True)
+                yield
+                write_log(session)
+                session.commit()
+            except BaseException:
+                # Neither the transaction nor anything that it knew is left.
+                session.close()
+                session.info.clear()
+                raise
 
     @contextmanager
     def read(self) -> Generator[Session]:
@@ -85,7 +107,8 @@ class Ledger:
 
         What was read may be used afterwards.
         """
-        with self._session(writing=False) as session:
+        with self.session() as session:
+            self._begin(session, writing=False)
             yield session
             # A rollback would expire what the caller keeps.
             session.expunge_all()
@@ -95,14 +118,15 @@ class Ledger:
         """Give every connection back."""
         self._engine.dispose()
 
+    def _begin(self, session: Session, *, writing: bool) -> None:
+        connection = session.connection(execution_options={"arrears_write": writing})
+        if isinstance(self.machine, CommonTime):
+            self.machine.refresh(partial(_ask_time, connection))
+
     @contextmanager
-    def _session(self, *, writing: bool) -> Generator[Session]:
+    def _told_when_busy(self) -> Generator[None]:
         try:
-            with Session(self._engine, expire_on_commit=False) as session:
-                connection = session.connection(execution_options={"arrears_write": writing})
-                if isinstance(self.machine, CommonTime):
-                    self.machine.refresh(partial(_ask_time, connection))
-                yield session
+            yield
         except (DBAPIError, PoolTimeout) as error:
             if (why := said(error, self._limits)) is None:
                 raise
@@ -163,6 +187,7 @@ def _postgresql(url: URL, limits: Limits) -> Engine:
         max_overflow=limits.overflow,
         pool_timeout=limits.wait,
         hide_parameters=True,
+        json_deserializer=orjson.loads,
         connect_args=args,
     )
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert
 from sqlmodel import Session
 
 import models
+from arrears.ledger.writing import insert_log
 
 _LOG = "log"
 
@@ -46,4 +46,4 @@ def log_event(
 def write_log(session: Session) -> None:
     """What the transaction has recorded goes into the ledger with it."""
     if rows := session.info.pop(_LOG, None):
-        session.connection().execute(insert(models.Event), rows)
+        insert_log(session, rows)

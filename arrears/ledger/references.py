@@ -7,7 +7,7 @@ from hashlib import blake2b
 from sqlmodel import Session, select
 
 import models
-from arrears.ledger.ahead import ahead_of
+from arrears.ledger.ahead import person_of
 
 # Crockford's base 32: no I, L, O or U to misread.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -31,7 +31,7 @@ def free_reference(session: Session, case: models.Case, rung: str, attempt: int)
     steps, the ledger refuses it, and whoever reads ahead then goes one by one.
     """
     case_id = case.id
-    if ahead_of(session, account_id=case.account_id):
+    if person_of(session, account_id=case.account_id):
         return step_reference(case_id, rung, attempt)
     for salt in range(16):
         reference = step_reference(case_id, rung, attempt, salt=salt)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -25,6 +26,7 @@ from arrears.ledger.ahead import forget, read_ahead, read_reports, whole_of
 from arrears.ledger.among import among
 from arrears.ledger.cases import lock_person, read_case_file
 from arrears.ledger.database import LedgerAway
+from arrears.ledger.writing import write_rows
 from arrears.operations.advance import Advanced, advance, record_failure
 from arrears.operations.brakes import Budget
 from arrears.operations.collecting import seldom_collecting
@@ -38,6 +40,7 @@ logger = logging.getLogger(__name__)
 # An account may have waited for its turn after another of its person, or for hours between contacts.
 _LEAST_MEMORY = timedelta(days=3)
 _Result = Outcome | Finding | StepStatus | Exception
+_Known = tuple[Intended | InDoubt, Outcome | Finding | StepStatus]
 
 
 @dataclass(slots=True)
@@ -49,22 +52,27 @@ class Batch:
 
 
 @dataclass(slots=True)
-class _Round:
-    """What is under way between two transactions.
+class _UnderWay:
+    """What is not at rest between two transactions: moves to be made, and effects so far by account and channel.
 
     `later`: accounts that wait until another of their person has come to rest, so that what becomes of its contact is
     known when they are decided.
     """
 
-    effects: defaultdict[str, Counter[str]]
+    effects: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     open: list[Intended | InDoubt] = field(default_factory=list[Intended | InDoubt])
     later: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
-    def copy(self) -> _Round:
+    def copy(self) -> _UnderWay:
         """What to go back to when a transaction fails."""
         effects = {account_id: Counter(counted) for account_id, counted in self.effects.items()}
         later = {holder_id: list(waiting) for holder_id, waiting in self.later.items()}
-        return _Round(defaultdict(Counter, effects), list(self.open), defaultdict(list, later))
+        return _UnderWay(defaultdict(Counter, effects), list(self.open), defaultdict(list, later))
+
+    def count(self, move: Intended | InDoubt, status: StepStatus) -> None:
+        """Note the effect, if there was one."""
+        if status is StepStatus.DONE and isinstance(move, Intended):
+            self.effects[move.intent.account_id][str(move.channel)] += 1
 
 
 @seldom_collecting()
@@ -82,25 +90,147 @@ def advance_many(
     With `due`, only the cases that it still holds of, and nobody who is being advanced by somebody else; without it,
     others are waited for. Effects that cannot be made in bulk are made in `pool`.
     """
-    batch = Batch()
-    under_way = _Round(defaultdict(Counter))
-    began = (budget.left, budget.made)
-    try:
-        with services.ledger.write() as session:
-            mine = account_ids if due is None else _still_due(session, account_ids, due)
-            mine = _one_of_each_person(session, _read(services, session, mine, wait=due is None), under_way)
-            _decide(services, session, mine, under_way, batch, who=who, budget=budget)
-    except Exception as error:
-        budget.left, budget.made = began
-        return _one_by_one(services, account_ids, error, who=who, budget=budget)
-    while under_way.open:
-        results = _make(services, under_way.open, pool)
-        under_way.open = []
-        _go_on(services, results, under_way, batch, who=who, budget=budget)
-    for account_id in itertools.chain(*under_way.later.values()):
+    with services.ledger.session() as session:
+        work = _Work(services, session, who, budget)
+        work.begin(account_ids, due)
+        while work.under_way.open:
+            moves, work.under_way.open = work.under_way.open, []
+            work.go_on(_make(services, moves, pool))
+    for account_id in itertools.chain(*work.under_way.later.values()):
         # The one that they waited for failed.
-        _alone(services, account_id, batch, who=who, budget=budget)
-    return batch
+        work.alone(account_id)
+    return work.batch
+
+
+@dataclass(slots=True)
+class _Work:
+    """A batch on its way. What `session` has read of its persons serves one transaction after the other."""
+
+    services: Services
+    session: Session
+    who: str
+    budget: Budget
+    batch: Batch = field(default_factory=Batch)
+    under_way: _UnderWay = field(default_factory=_UnderWay)
+
+    def begin(self, account_ids: Sequence[str], due: ColumnElement[bool] | None) -> None:
+        """Commit what each account does first."""
+        try:
+            with self._transaction():
+                mine = account_ids if due is None else _still_due(self.session, account_ids, due)
+                self._decide(self._one_of_each_person(self._read(mine, wait=due is None)))
+        except Exception as error:
+            logger.warning("%d accounts are advanced one by one: %s", len(account_ids), type(error).__name__)
+            for account_id in account_ids:
+                self.alone(account_id)
+
+    def go_on(self, results: Sequence[tuple[Intended | InDoubt, _Result]]) -> None:
+        """Commit the outcomes, and with them what each account does next."""
+        known: list[_Known] = []
+        for move, result in results:
+            if isinstance(result, Exception):
+                self._fail(move.intent.account_id, result)
+            else:
+                known.append((move, result))
+        try:
+            with self._transaction():
+                self._decide(self._settle(known))
+        except Exception as error:
+            logger.warning("%d outcomes are committed one by one: %s", len(known), type(error).__name__)
+            for move, result in known:
+                self._settle_alone(move, result)
+
+    def alone(self, account_id: str) -> None:
+        """Bring one account to rest by itself."""
+        try:
+            rest = advance(self.services, account_id, who=self.who, budget=self.budget)
+            self.batch.rested[account_id] = Advanced(rest.rest, self.under_way.effects[account_id] + rest.by_channel)
+        except Exception as error:
+            self._fail(account_id, error)
+
+    @contextmanager
+    def _transaction(self) -> Generator[None]:
+        """One for all; when it fails, everything is as it was before."""
+        left, made = self.budget.left, self.budget.made
+        rested, under_way = dict(self.batch.rested), self.under_way.copy()
+        try:
+            with self.services.ledger.writing(self.session):
+                yield
+                write_rows(self.session)
+        except Exception:
+            self.budget.left, self.budget.made = left, made
+            self.batch.rested, self.under_way = rested, under_way
+            raise
+
+    def _read(self, account_ids: Sequence[str], *, wait: bool) -> list[str]:
+        memory = max(timedelta(days=self.services.rulebook.days_of_memory), _LEAST_MEMORY)
+        return read_ahead(self.session, account_ids, since=self.services.clock.now() - memory, wait=wait)
+
+    def _one_of_each_person(self, account_ids: Iterable[str]) -> list[str]:
+        ahead = whole_of(self.session)
+        assert ahead is not None
+        firsts: dict[str, str] = {}
+        for account_id in account_ids:
+            holder_id = ahead.holder_of[account_id]
+            if firsts.setdefault(holder_id, account_id) != account_id:
+                self.under_way.later[holder_id].append(account_id)
+        return list(firsts.values())
+
+    def _decide(self, account_ids: Iterable[str]) -> None:
+        """The next move of each account; of one at rest, the next account of its person."""
+        todo = deque(account_ids)
+        while todo:
+            account_id = todo.popleft()
+            others = lock_person(self.session, account_id)
+            file = read_case_file(self.session, account_id, lock=True)
+            move: Move = look(self.services, self.session, file, others, who=self.who, budget=self.budget, intend=True)
+            match move:
+                case Intended() | InDoubt():
+                    self.under_way.open.append(move)
+                case Standstill() | Closed():
+                    self.batch.rested[account_id] = Advanced(move, self.under_way.effects[account_id])
+                    if waiting := self.under_way.later[file.account.holder_id]:
+                        todo.appendleft(waiting.pop(0))
+                case Ready():
+                    raise AssertionError("what may go is intended")
+
+    def _settle(self, known: Sequence[_Known]) -> list[str]:
+        """What became of the moves; the accounts to look at again."""
+        told = [other for move, _ in known for other in move.intent.payload.get(CARRIES, ())]
+        again = list(dict.fromkeys((*(move.intent.account_id for move, _ in known), *told)))
+        again = self._read(again, wait=True)
+        read_reports(self.session, [move.intent.reference for move, _ in known if move.channel is ChannelName.SMS])
+        ahead = whole_of(self.session)
+        for move, result in known:
+            if isinstance(result, StepStatus):
+                continue
+            status = settle_in(self.services, self.session, move.intent, move.channel, result, who=self.who)
+            self.under_way.count(move, status)
+            if ahead is not None and (not isinstance(result, Done) or move.intent.reference in ahead.reported):
+                # More may have followed from it than its own row: holds, a bad number, an item of work.
+                forget(self.session, ahead.holder_of[move.intent.account_id])
+        return again
+
+    def _settle_alone(self, move: Intended | InDoubt, result: Outcome | Finding | StepStatus) -> None:
+        """The outcome by itself, so that it stands even if what follows from it fails."""
+        try:
+            if not isinstance(result, StepStatus):
+                result = settle(self.services, move.intent, move.channel, result, who=self.who)
+        except Exception as error:
+            self._fail(move.intent.account_id, error)
+        else:
+            self.under_way.count(move, result)
+            self.alone(move.intent.account_id)
+
+    def _fail(self, account_id: str, error: Exception) -> None:
+        if isinstance(error, LedgerAway):
+            # None of the account's doing, and the others would fare no better: the next sweep finds all as it is.
+            raise error
+        logger.error("account %s failed: %s", account_id, type(error).__name__)
+        record_failure(self.services, account_id, error, who=self.who)
+        self.batch.rested.pop(account_id, None)
+        if account_id not in self.batch.failed:
+            self.batch.failed.append(account_id)
 
 
 def _still_due(session: Session, account_ids: Sequence[str], due: ColumnElement[bool]) -> list[str]:
@@ -112,50 +242,6 @@ def _still_due(session: Session, account_ids: Sequence[str], due: ColumnElement[
     )
     found = set(session.exec(query))
     return [account_id for account_id in account_ids if account_id in found]
-
-
-def _read(services: Services, session: Session, account_ids: Sequence[str], *, wait: bool) -> list[str]:
-    memory = max(timedelta(days=services.rulebook.days_of_memory), _LEAST_MEMORY)
-    return read_ahead(session, account_ids, since=services.clock.now() - memory, wait=wait)
-
-
-def _one_of_each_person(session: Session, account_ids: Iterable[str], under_way: _Round) -> list[str]:
-    ahead = whole_of(session)
-    assert ahead is not None
-    firsts: dict[str, str] = {}
-    for account_id in account_ids:
-        holder_id = ahead.holder_of[account_id]
-        if firsts.setdefault(holder_id, account_id) != account_id:
-            under_way.later[holder_id].append(account_id)
-    return list(firsts.values())
-
-
-def _decide(
-    services: Services,
-    session: Session,
-    account_ids: Iterable[str],
-    under_way: _Round,
-    batch: Batch,
-    *,
-    who: str,
-    budget: Budget,
-) -> None:
-    """The next move of each account, in the caller's transaction; of one at rest, the next account of its person."""
-    todo = deque(account_ids)
-    while todo:
-        account_id = todo.popleft()
-        others = lock_person(session, account_id)
-        file = read_case_file(session, account_id, lock=True)
-        move: Move = look(services, session, file, others, who=who, budget=budget, intend=True)
-        match move:
-            case Intended() | InDoubt():
-                under_way.open.append(move)
-            case Standstill() | Closed():
-                batch.rested[account_id] = Advanced(move, under_way.effects[account_id])
-                if waiting := under_way.later[file.account.holder_id]:
-                    todo.appendleft(waiting.pop(0))
-            case Ready():
-                raise AssertionError("what may go is intended")
 
 
 def _make(
@@ -193,109 +279,3 @@ def _one(services: Services, move: Intended | InDoubt) -> _Result:
         return do(services, move.intent, move.channel)
     except Exception as error:
         return error
-
-
-def _go_on(
-    services: Services,
-    results: Sequence[tuple[Intended | InDoubt, _Result]],
-    under_way: _Round,
-    batch: Batch,
-    *,
-    who: str,
-    budget: Budget,
-) -> None:
-    """Commit the outcomes, and with them what each account does next."""
-    known: list[tuple[Intended | InDoubt, Outcome | Finding | StepStatus]] = []
-    for move, result in results:
-        if isinstance(result, Exception):
-            _fail(services, move.intent.account_id, result, batch, who=who)
-        else:
-            known.append((move, result))
-    began = (budget.left, budget.made)
-    before = under_way.copy()
-    try:
-        with services.ledger.write() as session:
-            again = _settle_all(services, session, known, under_way, who=who)
-            _decide(services, session, again, under_way, batch, who=who, budget=budget)
-    except Exception as error:
-        budget.left, budget.made = began
-        under_way.open, under_way.effects, under_way.later = [], before.effects, before.later
-        logger.warning("%d outcomes are committed one by one: %s", len(known), type(error).__name__)
-        _go_on_one_by_one(services, known, under_way, batch, who=who, budget=budget)
-
-
-def _settle_all(
-    services: Services,
-    session: Session,
-    known: Sequence[tuple[Intended | InDoubt, Outcome | Finding | StepStatus]],
-    under_way: _Round,
-    *,
-    who: str,
-) -> list[str]:
-    """Commit what became of the moves; the accounts to look at again."""
-    told = [other for move, _ in known for other in move.intent.payload.get(CARRIES, ())]
-    again = list(dict.fromkeys((*(move.intent.account_id for move, _ in known), *told)))
-    again = _read(services, session, again, wait=True)
-    texts = [move.intent.reference for move, _ in known if move.channel is ChannelName.SMS]
-    read_reports(session, texts)
-    for move, result in known:
-        account_id = move.intent.account_id
-        if isinstance(result, StepStatus):
-            continue
-        status = settle_in(services, session, move.intent, move.channel, result, who=who)
-        if status is StepStatus.DONE and isinstance(move, Intended):
-            under_way.effects[account_id][str(move.channel)] += 1
-        ahead = whole_of(session)
-        if ahead is not None and (not isinstance(result, Done) or move.intent.reference in ahead.reported):
-            # More may have followed from it than its own row: holds, a bad number, an item of work.
-            forget(session, ahead.holder_of[account_id])
-    return again
-
-
-def _go_on_one_by_one(
-    services: Services,
-    known: Sequence[tuple[Intended | InDoubt, Outcome | Finding | StepStatus]],
-    under_way: _Round,
-    batch: Batch,
-    *,
-    who: str,
-    budget: Budget,
-) -> None:
-    for move, result in known:
-        account_id = move.intent.account_id
-        try:
-            status = result
-            if not isinstance(result, StepStatus):
-                status = settle(services, move.intent, move.channel, result, who=who)
-            if status is StepStatus.DONE and isinstance(move, Intended):
-                under_way.effects[account_id][str(move.channel)] += 1
-            rest = advance(services, account_id, who=who, budget=budget)
-            batch.rested[account_id] = Advanced(rest.rest, under_way.effects[account_id] + rest.by_channel)
-        except Exception as error:
-            _fail(services, account_id, error, batch, who=who)
-
-
-def _one_by_one(services: Services, account_ids: Sequence[str], error: Exception, *, who: str, budget: Budget) -> Batch:
-    logger.warning("%d accounts are advanced one by one: %s", len(account_ids), type(error).__name__)
-    batch = Batch()
-    for account_id in account_ids:
-        _alone(services, account_id, batch, who=who, budget=budget)
-    return batch
-
-
-def _alone(services: Services, account_id: str, batch: Batch, *, who: str, budget: Budget) -> None:
-    try:
-        batch.rested[account_id] = advance(services, account_id, who=who, budget=budget)
-    except Exception as error:
-        _fail(services, account_id, error, batch, who=who)
-
-
-def _fail(services: Services, account_id: str, error: Exception, batch: Batch, *, who: str) -> None:
-    if isinstance(error, LedgerAway):
-        # None of the account's doing, and the others would fare no better: the next sweep finds all as it is.
-        raise error
-    logger.error("account %s failed: %s", account_id, type(error).__name__)
-    record_failure(services, account_id, error, who=who)
-    batch.rested.pop(account_id, None)
-    if account_id not in batch.failed:
-        batch.failed.append(account_id)

@@ -82,13 +82,15 @@ def waits_for_papers(services: Services, account: models.Account, rung: Rung) ->
 
 def papers_lacking(services: Services, session: Session, file: CaseFile, ladder: Ladder, *, now: datetime) -> str:
     """What keeps the case's next referral from leaving; empty when nothing does, or none is near."""
+    referrals = [rung for rung in ladder.rungs if rung.channel is ChannelName.LEGAL]
+    if not referrals:
+        return ""
     done = {step.rung for step in file.steps if step.status == StepStatus.DONE}
     dpd = days_past_due(file.case.due_date, now, file.zone)
     due = [
         rung
-        for rung in ladder.rungs
-        if rung.channel is ChannelName.LEGAL
-        and rung.name not in done
+        for rung in referrals
+        if rung.name not in done
         and waits_for_papers(services, file.account, rung)
         and not (isinstance(rung.due, DaysPastDue) and dpd < rung.due.days)
     ]

@@ -56,8 +56,7 @@ def read_facts(
     """`gate_facts` without the lock: for explanations."""
     account, rulebook = file.account, services.rulebook
     dpd = days_past_due(file.case.due_date, now, file.zone)
-    return replace(
-        file.facts(),
+    return file.facts(
         history=read_contacts(session, account.holder_id, now=now, days=rulebook.days_of_memory),
         consents=read_consents(session, account.id),
         notices=(*_given(file, ladder), *read_notices(session, account.id, since=_beginning(file))),

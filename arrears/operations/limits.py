@@ -56,22 +56,20 @@ def heed_limit(services: Services, session: Session, file: CaseFile, *, at: date
     ends = services.limitation_ends(file)
     if case.limitation_ends != ends:
         case.limitation_ends = ends
-        session.add(case)
     if ends is None or case.limit_told == ends or case.status == CaseStatus.CLOSED:
         return
     left = _days_left(file.account, ends, at)
-    if not _is_near(services, file.account, ends, at):
+    if not _is_near(services, file.account, left):
         return
     case.limit_told = ends
-    session.add(case)
     said = f"time-barred from {ends}, in {left} days" if left > 0 else f"time-barred since {ends}"
     open_item(
         session, file.account.id, Work.LIMITATION, key=f"{case.id}/{ends}", note=f"not in court, and {said}", at=at
     )
 
 
-def _is_near(services: Services, account: models.Account, ends: date, at: datetime) -> bool:
-    return _days_left(account, ends, at) <= services.referral_policy(account).warning_days
+def _is_near(services: Services, account: models.Account, left: int) -> bool:
+    return left <= services.referral_policy(account).warning_days
 
 
 def _days_left(account: models.Account, ends: date, at: datetime) -> int:
@@ -99,7 +97,8 @@ def tell_of_limits(services: Services) -> int:
     near = [
         account.id
         for case, account in found
-        if case.limitation_ends is not None and _is_near(services, account, case.limitation_ends, now)
+        if case.limitation_ends is not None
+        and _is_near(services, account, _days_left(account, case.limitation_ends, now))
     ]
     for account_id in near:
         with services.ledger.write() as session:

@@ -288,7 +288,7 @@ class _Desk:
             return None
         step.status, step.at, step.reason, step.needs_person = StepStatus.INTENDED, now, "", False
         step.intended_wall = wall
-        claim(self.services, self.session, step, wall)
+        claim(self.services, step, wall)
         # Until the outcome is known there is nothing here for another sweep to look at.
         self.file.case.retry_at = step.lease_until
         self.budget.spend()
@@ -339,7 +339,7 @@ class _Desk:
             return Standstill(
                 self.file.case.next_reason, wall_until=step.lease_until, rung=step.rung, zone=self.file.zone
             )
-        claim(self.services, self.session, step, wall)
+        claim(self.services, step, wall)
         return InDoubt(intent_of(step), ChannelName(step.channel))
 
     def _stand(self, until: datetime | None, reason: str, rung: str | None, now: datetime) -> Standstill:
@@ -406,11 +406,10 @@ class _Desk:
         log_event(self.session, what, who=self.who, at=now, wall=wall, case=self.file.case, why=why, data=data)
 
 
-def claim(services: Services, session: Session, step: models.Step, wall: datetime) -> None:
+def claim(services: Services, step: models.Step, wall: datetime) -> None:
     """The step is this process's to carry out or look up, until the lease from `wall` runs out."""
     step.owner = this_process()
     step.lease_until = wall + timedelta(seconds=services.settings.lease_seconds)
-    session.add(step)
 
 
 def intent_of(step: models.Step) -> Intent:

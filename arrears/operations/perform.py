@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from sqlalchemy import String, bindparam, exists
+from sqlalchemy import exists
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, or_
 
@@ -31,6 +31,7 @@ from arrears.engine.contact.facts import Proposal, contact_channel
 from arrears.engine.contact.holds import blocking_holds
 from arrears.engine.vocabulary import CaseStatus, ChannelName, Stage, StepStatus
 from arrears.ledger.ahead import is_reported
+from arrears.ledger.among import among
 from arrears.ledger.cases import CaseFile, lock_person, read_case_file
 from arrears.ledger.events import log_event
 from arrears.ledger.owner import this_process
@@ -124,7 +125,6 @@ _STANDING = (
     )
     .join(models.Case, col(models.Case.id) == col(models.Step.case_id))
     .join(models.Account, col(models.Account.id) == col(models.Step.account_id))
-    .where(col(models.Step.reference).in_(bindparam("references", type_=String, expanding=True)))
 )
 
 
@@ -145,7 +145,8 @@ class _Standing:
 
 
 def _standing(session: Session, intents: Sequence[Intent]) -> list[_Standing]:
-    rows = session.connection().execute(_STANDING, {"references": [intent.reference for intent in intents]})
+    references = [intent.reference for intent in intents]
+    rows = session.connection().execute(_STANDING.where(among(session, col(models.Step.reference), references)))
     by_reference = {row[0]: _Standing(*row) for row in rows}
     return [by_reference[intent.reference] for intent in intents]
 

@@ -19,7 +19,7 @@ from arrears.engine.contact.facts import Facts, Proposal
 from arrears.engine.contact.gate import gate
 from arrears.engine.contact.notices import expires
 from arrears.engine.contact.verdict import Allow
-from arrears.engine.delinquency import days_past_due, local_date
+from arrears.engine.delinquency import local_date
 from arrears.engine.ladder import Rung
 from arrears.engine.money import Money
 from arrears.engine.partners import Choice
@@ -71,18 +71,19 @@ def prepare(
 
     The message tells about the accounts of `others` as well. `agency`: the one that was chosen for a placement.
     """
-    context = contact_context(services, file, step, agency=(agency.partner or "") if agency else "", now=now)
-    context = replace(context, others=tuple(_other(other) for other in others))
+    partner = (agency.partner or "") if agency else ""
+    context = contact_context(services, file, step, agency=partner, others=others, now=now)
     try:
         if rung.channel.reaches_the_holder:
             kind = TEMPLATE_KINDS[rung.channel]
             parts = required_words(proposal_of(file, rung), services.rulebook, facts, now=now)
             required = services.catalog.words(parts, kind, rung.template, context)
-            context = replace(context, required=required, respond_by=_respond_by(services, rung, facts, now))
+            if required or rung.gives:
+                context = replace(context, required=required, respond_by=_respond_by(services, rung, facts, now))
         match rung.channel:
             case ChannelName.SMS:
-                link = holder_link(services.settings, step.reference, now=now)
-                context = replace(context, payment_url=link or context.payment_url)
+                if link := holder_link(services.settings, step.reference, now=now):
+                    context = replace(context, payment_url=link)
                 body = services.catalog.text("sms", rung.template, context)
                 payload = text_payload(services, file, number=_number(file, rung.channel), body=body)
                 if "from" in payload:
@@ -163,10 +164,17 @@ def _respond_by(services: Services, rung: Rung, facts: Facts, now: datetime) -> 
 
 
 def contact_context(
-    services: Services, file: CaseFile, step: models.Step, *, agency: str = "", now: datetime
+    services: Services,
+    file: CaseFile,
+    step: models.Step,
+    *,
+    agency: str = "",
+    others: Sequence[CaseFile] = (),
+    now: datetime,
 ) -> ContactContext:
-    """The facts a template may use about this account at `now`."""
+    """The facts a template may use about this account, and `others` that the message is about as well, at `now`."""
     account, settings = file.account, services.settings
+    today = local_date(now, file.zone)
     return ContactContext(
         account_id=account.id,
         holder_name=account.name,
@@ -179,13 +187,14 @@ def contact_context(
         amount_due=Money(account.amount_due, account.currency),
         balance=Money(account.balance, account.currency),
         due_date=file.case.due_date,
-        days_past_due=days_past_due(file.case.due_date, now, file.zone),
-        today=local_date(now, file.zone),
+        days_past_due=(today - file.case.due_date).days,
+        today=today,
         reference=step.reference,
         rung=step.rung,
         attempt=step.attempt,
         agency=agency,
         email=account.email,
+        others=tuple(_other(other) for other in others),
     )
 
 

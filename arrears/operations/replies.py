@@ -206,7 +206,8 @@ def _answer(
     context = contact_context(services, file, step, now=at)
     body = services.catalog.text("sms", template, context)
     step.payload = text_payload(services, file, number=step.number, body=body)
-    claim(services, session, step, wall)
+    session.add(step)
+    claim(services, step, wall)
     data: dict[str, object] = {"rung": template, "attempt": attempt, "reference": step.reference}
     log_event(session, "intended", who=who, at=at, wall=wall, case=file.case, data=data)
     return intent_of(step)

@@ -72,7 +72,7 @@ class Services:
 
     def ladder(self, name: str, version: int) -> Ladder:
         """The ladder a case started with. Raises UnknownLadder when the policies no longer hold it."""
-        return find_ladder(self.ladders, f"{name}@{version}")
+        return self.ladders.versions.get((name, version)) or find_ladder(self.ladders, f"{name}@{version}")
 
     def lawful_ladder(self, ladder: Ladder, facts: Facts, day: date) -> Ladder:
         """The ladder with the notices that the law of `facts.jurisdictions` wants before its rungs.

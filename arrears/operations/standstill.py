@@ -21,7 +21,7 @@ LEFTOVER = "only fees and interest are left; a person must decide whether to kee
 def standstill(services: Services, file: CaseFile, *, now: datetime) -> Suspension | None:
     """Why nothing goes out for the case at `now`, and until when if every reason has an end."""
     reasons = [
-        suspension(file.actor, services.rulebook, file.facts(), now=now),
+        suspension(file.actor, services.rulebook, file.facts(), now=now) if file.is_held else None,
         pause(arranged(services, file, now=now)),
         Suspension(LEFTOVER, None) if file.life and books_of(services, file).residue else None,
     ]

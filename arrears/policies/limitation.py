@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +16,9 @@ from arrears.policies.document import Document, Place
 from arrears.policies.fields import Text, one_of
 from arrears.policies.rule_rows import Evidence
 from arrears.policies.source import read_document
+
+_Claim = tuple[str, str, date | None, date]
+_MOST_KEPT = 50_000
 
 
 class Start(StrEnum):
@@ -74,6 +77,9 @@ class Limitation:
     """Every known limitation period, by country and region in capitals; region `` is the country's own."""
 
     periods: Mapping[tuple[str, str], PeriodRow]
+    _reckoned: dict[_Claim, Reckoned | None] = field(
+        default_factory=dict["_Claim", "Reckoned | None"], compare=False, repr=False
+    )
 
     def limitation_years(self, country: str, region: str) -> int | None:
         """Years after which a claim is time-barred; None where nothing is known.
@@ -96,6 +102,14 @@ class Limitation:
         years count from the end of the year (BGB 199), a payment restarts them on its own day (BGB 212).
         On a 29 February the period ends a day early rather than late.
         """
+        claim = (country, region, last_payment, due_date)
+        if claim not in self._reckoned:
+            if len(self._reckoned) >= _MOST_KEPT:
+                self._reckoned.clear()
+            self._reckoned[claim] = self._reckon(*claim)
+        return self._reckoned[claim]
+
+    def _reckon(self, country: str, region: str, last_payment: date | None, due_date: date) -> Reckoned | None:
         land, part = country.strip().upper(), region.strip().upper()
         key = (land, part) if (land, part) in self.periods else (land, "")
         period = self.periods.get(key)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from jinja2 import TemplateSyntaxError
 from jinja2.meta import find_undeclared_variables
@@ -78,6 +77,7 @@ class Catalog:
         self._uses: dict[str, frozenset[str]] = {}
         self._parts: dict[str, tuple[str, ...]] = {}
         self._broken: dict[str, TemplateError] = {}
+        self._used: dict[str, frozenset[str]] = {}
         self._counted: dict[tuple[object, ...], Segments] = {}
         self._sentences: dict[tuple[object, ...], str] = {}
         for path in self._sources:
@@ -141,12 +141,13 @@ class Catalog:
 
     def _facts_used(self, path: str) -> frozenset[str]:
         """What the template and all it extends or includes print or ask for. TemplateError when one is broken."""
-        if path in self._broken:
-            raise self._broken[path]
-        found = set(self._uses[path])
-        for part in self._parts[path]:
-            found |= self._facts_used(part)
-        return frozenset(found)
+        used = self._used.get(path)
+        if used is None:
+            if path in self._broken:
+                raise self._broken[path]
+            parts = (self._facts_used(part) for part in self._parts[path])
+            used = self._used[path] = self._uses[path].union(*parts)
+        return used
 
     def find(self, kind: str, name: str, locale: str) -> str:
         """The path under `root` that serves `locale`: exact, else the same language, else en-US.
@@ -194,8 +195,7 @@ class Catalog:
     def _told_apart_by(self, kind: str, name: str, context: ContactContext) -> tuple[object, ...]:
         """The same for two texts of one name exactly when they read the same."""
         path = self.find(kind, name, context.locale)
-        facts = _values(context)
-        return (path, context.locale, *(facts.get(fact) for fact in sorted(self._facts_used(path))))
+        return (path, context.locale, *(getattr(context, fact, None) for fact in self._facts_used(path)))
 
     def render(self, kind: str, name: str, context: ContactContext, extra: ReferralFacts | None = None) -> str:
         """The template filled in: text for sms and calls, Typst source for letters and legal.
@@ -203,12 +203,12 @@ class Catalog:
         `extra` is required by `legal` templates and unknown to all others.
         """
         path = self.find(kind, name, context.locale)
-        self._facts_used(path)
+        used = self._facts_used(path)
         spoken = path.split("/")[1]
         written = context.locale if language_of(context.locale) == language_of(spoken) else spoken
-        facts = _values(context) | (_values(extra) if extra else {})
+        facts = {fact: getattr(each, fact) for each in (context, extra) for fact in used if hasattr(each, fact)}
         environment = self._typst if path.endswith(_TYPST) else self._text
-        return environment.get_template(path).render(facts | {WRITTEN_IN: written})
+        return environment.get_template(path).render(facts, **{WRITTEN_IN: written})
 
     def line_of(self, path: str, written: str) -> str:
         """`templates/letters/en-US/x.typ.j2:12`, the line that was filled in to become `written`; else the file."""
@@ -285,8 +285,3 @@ def _read(root: Path) -> dict[str, str]:
 
 def _files(root: Path) -> Iterator[Path]:
     return (path for path in sorted(root.rglob("*.j2")) if path.name.endswith((_TEXT, _TYPST)))
-
-
-def _values(facts: ContactContext | ReferralFacts) -> dict[str, Any]:
-    assert is_dataclass(facts)
-    return {field.name: getattr(facts, field.name) for field in fields(facts)}

@@ -6,6 +6,7 @@ import unicodedata
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache
+from itertools import chain
 from typing import Final
 
 import segno
@@ -40,7 +41,20 @@ def language_of(locale: str) -> str:
 
 def money(value: Money, locale: str) -> str:
     """`$1,200.50` for 120,050 cents of USD in en-US, with the currency's own decimals."""
-    return format_currency(Decimal(value.decimal_text()), value.currency, locale=_babel(locale))
+    text = value.decimal_text()
+    digits = text.lstrip("-").replace(".", "")
+    around = _around(len(digits), text.startswith("-"), value.currency, locale)
+    if len(around) != len(digits) + 1:
+        # Babel knows the currency with other decimals than it has, and rounds.
+        return format_currency(Decimal(text), value.currency, locale=_babel(locale))
+    return "".join(chain.from_iterable(zip(around, (*digits, ""), strict=True)))
+
+
+@lru_cache(maxsize=4096)
+def _around(digits: int, negative: bool, currency: str, locale: str) -> list[str]:
+    """What stands before, between and after the digits: the same for all amounts that have as many of them."""
+    ones = Money(int("1" * digits) * (-1 if negative else 1), currency).decimal_text()
+    return format_currency(Decimal(ones), currency, locale=_babel(locale)).split("1")
 
 
 @lru_cache(maxsize=1024)

@@ -17,6 +17,7 @@ _BASIC: Final = frozenset(
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _EXTENDED: Final = frozenset("\f^{}\\[~]|€")
+_GSM_7: Final = _BASIC | _EXTENDED
 
 
 class Encoding(StrEnum):
@@ -44,14 +45,17 @@ _ROOM: Final = {Encoding.GSM_7: (160, 153), Encoding.UCS_2: (70, 67)}
 
 def segments(text: str) -> Segments:
     """Count a text. A character of two units is not torn apart: what is left of its segment stays empty."""
-    encoding = Encoding.UCS_2 if beyond_gsm_7(text) else Encoding.GSM_7
-    widths = [_width(character, encoding) for character in text]
-    units = sum(widths)
+    used = set(text)
+    encoding = Encoding.GSM_7 if used <= _GSM_7 else Encoding.UCS_2
+    units = len(text)
+    if encoding is Encoding.UCS_2 or not _EXTENDED.isdisjoint(used):
+        units = sum(_width(character, encoding) for character in text)
     alone, each = _ROOM[encoding]
     if units <= alone:
         return Segments(encoding, units, 1)
     count, left = 1, each
-    for width in widths:
+    for character in text:
+        width = _width(character, encoding)
         if width > left:
             count, left = count + 1, each
         left -= width
@@ -60,7 +64,7 @@ def segments(text: str) -> Segments:
 
 def beyond_gsm_7(text: str) -> str:
     """The characters, each once, for which the whole text travels in UCS-2."""
-    return "".join(dict.fromkeys(c for c in text if c not in _BASIC and c not in _EXTENDED))
+    return "".join(dict.fromkeys(c for c in text if c not in _GSM_7))
 
 
 def _width(character: str, encoding: Encoding) -> int:

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from datetime import UTC
+from datetime import UTC, date
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -43,11 +43,12 @@ class OutboxSms:
     def perform_all(self, intents: Sequence[Intent]) -> list[Outcome]:
         """Append the lines of each day together and sync them once."""
         outcomes: dict[str, Outcome] = {}
-        for path, those in groupby(sorted(intents, key=self._file), key=self._file):
-            lines = {intent.key: _line(intent) for intent in those}
-            failed = self._append_to(path, b"".join(lines.values()))
-            outcomes.update(dict.fromkeys(lines, failed) if failed is not None else {})
-        return [outcomes.get(i.key) or Done(i.reference, self._detail(i)) for i in intents]
+        for _, those in groupby(sorted(intents, key=_day), key=_day):
+            of_day = list(those)
+            failed = self._append_to(self._file(of_day[0]), b"".join(map(_line, of_day)))
+            detail = self._detail(of_day[0])
+            outcomes.update((i.key, failed or Done(i.reference, detail)) for i in of_day)
+        return [outcomes[intent.key] for intent in intents]
 
     def _append_to(self, path: Path, lines: bytes) -> Outcome | None:
         """Why they are not there, or None."""
@@ -84,10 +85,14 @@ class OutboxSms:
         return Absent()
 
     def _file(self, intent: Intent) -> Path:
-        return self._folder / f"{intent.at.astimezone(UTC):%Y-%m-%d}.jsonl"
+        return self._folder / f"{_day(intent)}.jsonl"
 
     def _detail(self, intent: Intent) -> dict[str, Any]:
         return {"file": f"sms/{self._file(intent).name}"}
+
+
+def _day(intent: Intent) -> date:
+    return intent.at.astimezone(UTC).date()
 
 
 def _line(intent: Intent) -> bytes:

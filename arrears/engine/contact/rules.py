@@ -365,12 +365,20 @@ class Rulebook:
     calendars: Mapping[str, HolidayCalendar]
     fail_closed: bool = False
     _dockets: dict[_DocketKey, Docket] = field(default_factory=dict[_DocketKey, Docket], compare=False, repr=False)
+    _matching: dict[tuple[str, ...], tuple[Pack, ...]] = field(
+        default_factory=dict[tuple[str, ...], tuple[Pack, ...]], compare=False, repr=False
+    )
 
     def matching(self, jurisdictions: tuple[str, ...]) -> tuple[Pack, ...]:
         """Every pack that may apply, house policies last. A subdivision falls back to its country's."""
-        found = {pack.jurisdiction: pack for place in jurisdictions for pack in self._chain(place)}
-        house = self.packs.get(HOUSE)
-        return (*found.values(), house) if house else tuple(found.values())
+        packs = self._matching.get(jurisdictions)
+        if packs is None:
+            if len(self._matching) >= _MOST_DOCKETS:
+                self._matching.clear()
+            found = {pack.jurisdiction: pack for place in jurisdictions for pack in self._chain(place)}
+            house = self.packs.get(HOUSE)
+            packs = self._matching[jurisdictions] = (*found.values(), house) if house else tuple(found.values())
+        return packs
 
     def docket(self, proposal: Proposal, facts: Facts, day: date) -> Docket:
         """The rules that bind `proposal` on `day`, put together once for all contacts of the kind."""
