@@ -231,7 +231,7 @@ def test_every_timeline_ends_where_an_undisturbed_one_ends(
                 time.sleep(rnd.expovariate(1))
                 fault()
                 done.append(name)
-            wait_for("the end of all climbs", lambda: climbed(services) == undisturbed, seconds=120)
+            wait_for("the end of all climbs", lambda: climbed(services) == undisturbed, seconds=600 if FULL else 120)
     except AssertionError as error:
         error.add_note(f"after {', '.join(done)}; {climbed(services)}")
         raise
