@@ -22,7 +22,7 @@ import pytest
 from arrears.settings import ROOT
 from tests.conftest import HEADER, a_row
 from tests.support.partner_files import a_fact, a_file, a_manifest
-from tests.support.warm_commands import Ran, WarmCommands
+from tests.support.warm import Ran, Warm
 
 COMMAND = Path(sys.executable).with_name("arrears")
 NAME, PHONE, STREET = "Ann Example", "15185550101", "1 Main Street"
@@ -34,7 +34,7 @@ class Desk:
     """A folder of a user's own, and `arrears` in it."""
 
     folder: Path
-    commands: WarmCommands
+    commands: Warm
     env: dict[str, str] = field(default_factory=dict[str, str])
 
     def environment(self) -> dict[str, str]:
@@ -43,7 +43,7 @@ class Desk:
         return ours | self.env
 
     def run(self, *words: str | Path, **env: str) -> Ran:
-        ran = self.commands.run([str(word) for word in words], self.folder, self.environment() | env)
+        ran = self.commands.run(["arrears", *map(str, words)], self.folder, self.environment() | env)
         assert "Traceback" not in ran.out + ran.err
         return ran
 
@@ -72,13 +72,13 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommands]:
-    with WarmCommands(tmp_path_factory.mktemp("commands")) as warm:
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+    with Warm(tmp_path_factory.mktemp("commands")) as warm:
         yield warm
 
 
 @pytest.fixture
-def desk(tmp_path: Path, commands: WarmCommands) -> Desk:
+def desk(tmp_path: Path, commands: Warm) -> Desk:
     return Desk(tmp_path, commands)
 
 
