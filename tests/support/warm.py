@@ -19,18 +19,31 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
+from sqlalchemy import create_engine
+
+from arrears.cli.app import command
+from arrears.cli.app import main as arrears
+from arrears.operations.brakes import Budget
+from arrears.operations.enroll import enroll
+from arrears.operations.services import open_services
+from arrears.operations.show import show
+from arrears.operations.sweep import catch_up
+from arrears.settings import Settings
+from tests.conftest import HEADER, a_row
+
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 TIMEOUT = 120
-# What `prefect` imports when it comes to it: for its server, its workers and its deployments.
+# What `prefect` imports when it comes to it, for its server, its workers and its deployments; and `arrears serve`.
 PREFECT = (
-    "arrears.orchestration.worker", "flows.agency", "flows.enroll", "flows.escalate", "flows.events", "flows.payments",
-    "flows.sweep", "prefect.cli.deploy", "prefect.cli.deployment", "prefect.cli.server", "prefect.cli.work_pool",
-    "prefect.cli.worker", "prefect.server.api.server",
+    "arrears.desk.app", "arrears.orchestration.worker", "flows.agency", "flows.enroll", "flows.escalate",
+    "flows.events", "flows.payments", "flows.sweep", "prefect.cli.deploy", "prefect.cli.deployment",
+    "prefect.cli.server", "prefect.cli.work_pool", "prefect.cli.worker", "prefect.server.api.server",
 )  # fmt: skip
 
 
@@ -50,12 +63,12 @@ class Ran:
 class Warm:
     """The parent process, seen from a test. `folder` is where the output of each command lands.
 
-    With `prefect`, both commands are warm, and the parent's own environment has `env` on top.
+    It has imported what `arrears` needs, and `modules`; its own environment has `env` on top.
     """
 
-    def __init__(self, folder: Path, *, prefect: bool = False, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, modules: Sequence[str] = (), *, env: Mapping[str, str] | None = None) -> None:
         self._folder = folder
-        self._words = [str(folder), *(PREFECT if prefect else ())]
+        self._words = [str(folder), *modules]
         self._env = env or {}
 
     def __enter__(self) -> Self:
@@ -139,15 +152,16 @@ def _child(order: dict[str, Any]) -> int:
     # A script, not a module run by `-m`: usage is told in that name.
     sys.modules["__main__"].__package__ = ""
     try:
-        if name == "arrears":
-            from arrears.cli.app import main as command
-        else:
-            from prefect.cli import app as command
         if "prefect" in sys.modules:
             from prefect.context import refresh_global_settings_context
 
             refresh_global_settings_context()
-        command()
+        if name == "arrears":
+            arrears()
+        else:
+            from prefect.cli import app as prefect
+
+            prefect()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
     except BaseException:
@@ -171,19 +185,35 @@ def _poll(pid: int) -> int | None:
     return os.waitstatus_to_exitcode(status) if ended else None
 
 
-def main(folder: Path, modules: Sequence[str]) -> None:
-    """Carry out orders until standard input ends."""
-    import arrears.cli.app  # noqa: F401 - what the children inherit
-    from arrears.operations.services import open_services
-    from arrears.settings import Settings
+def warm_up(folder: Path) -> None:
+    """Let this process do in `folder` what its forks will: what it keeps of that, they inherit.
 
-    # And every template compiled and every rule checked, once for all of them.
-    open_services(Settings(database_url=f"sqlite:///{folder / 'warm.db'}", outbox=folder)).close()
-    for module in modules:
-        import_module(module)
-    assert threading.active_count() == 1, "a fork has one thread, and would wait for the others for ever"
+    Templates are compiled and rules checked, zones and numbers read, an account taken in, texted, called and shown. No
+    letter is written: Typst has threads of its own from the first on, and a fork would lack them.
+    """
+    begins = datetime(2026, 8, 1, 12, tzinfo=UTC)
+    settings = Settings(database_url=f"sqlite:///{folder / 'warm.db'}", outbox=folder / "warm.outbox")
+    portfolio = folder / "warm.csv"
+    portfolio.write_text(HEADER + a_row(), encoding="utf-8")
+    services = open_services(settings, live=False)
+    enroll(services, portfolio, at=begins, who="test", driver="sweep", virtual=True)
+    done = catch_up(services, begins + timedelta(days=40), who="test", budget=Budget())
+    assert set(done.by_channel) == {"sms", "call"}
+    show(services, "A-1")
+    services.close()
+    # The other database's driver; nothing connects.
+    create_engine("postgresql+psycopg://").dispose()
+    assert threading.active_count() == len(os.listdir("/proc/self/task")) == 1, "a fork would wait for other threads"
     gc.collect()
     gc.freeze()
+
+
+def main(folder: Path, modules: Sequence[str]) -> None:
+    """Carry out orders until standard input ends."""
+    command()
+    for module in modules:
+        import_module(module)
+    warm_up(folder)
     ended: dict[int, int | None] = {}
     for line in sys.stdin:
         match json.loads(line):
