@@ -235,7 +235,7 @@ def catch_up(
     with services.ledger.read() as session:
         queue = _queue(session, until)
         start = state.get(session, state.VIRTUAL_NOW)
-    clock = VirtualClock(min(queue[0][0], until) if queue else until)
+    clock = VirtualClock(min(queue[0][0], until) if queue else until, services.clock)
     if start is not None:
         clock.moment = max(clock.moment, datetime.fromisoformat(start))
         if until < datetime.fromisoformat(start):
@@ -257,7 +257,7 @@ def catch_up(
                     heapq.heappush(queue, (again, account_id))
             if progress is not None:
                 progress(clock.moment, result)
-    tell_of_limits(virtual.at(VirtualClock(clock.moment if result.braked else until)))
+    tell_of_limits(virtual.at(VirtualClock(clock.moment if result.braked else until, clock)))
     _write_files(virtual, result)
     with services.ledger.write() as session:
         stands_at = clock.moment if result.braked else until
