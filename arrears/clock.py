@@ -11,7 +11,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -28,11 +28,6 @@ class ClockError(ValueError):
 
 class Clock(Protocol):
     """`now` of the ledger, `wall` of the machines, and the wall instant at which the ledger reaches a moment."""
-
-    @property
-    def machine(self) -> Callable[[], datetime]:
-        """What tells `wall`."""
-        ...
 
     def now(self) -> datetime: ...
     def wall(self) -> datetime: ...
@@ -131,14 +126,20 @@ class SystemClock(_RealPause):
 
 
 @dataclass(slots=True)
-class VirtualClock(_RealPause):
-    """Stands at `moment` until it is set: drives `arrears advance`, and tests. Wall time stays the machines'."""
+class VirtualClock:
+    """Stands at `moment` until it is set: drives `arrears advance`, and tests. Wall time is that of `real`."""
 
     moment: datetime
-    machine: Callable[[], datetime] = field(default=machine_time, kw_only=True, compare=False)
+    real: Clock = SystemClock()
 
     def now(self) -> datetime:
         return self.moment
+
+    def wall(self) -> datetime:
+        return self.real.wall()
+
+    def pause(self, until: datetime) -> None:
+        self.real.pause(until)
 
     def wall_at(self, moment: datetime) -> datetime:
         return self.wall() if moment > self.moment else moment

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
+from functools import cache
+from typing import Any
 
 import typer
 from sqlalchemy.exc import SQLAlchemyError
+from typer.main import get_command
 
 from arrears.channels.tracking import ProviderSilent
 from arrears.cli import (
@@ -110,6 +114,12 @@ app.add_typer(templates.app, name="templates")
 app.command()(letters.address)
 
 
+@cache
+def command() -> Callable[[], Any]:
+    """All of the command line, put together from what its functions take: once a process, it takes a while."""
+    return get_command(app)
+
+
 class _Interrupted(BaseException):
     """Ctrl-C. Typer would turn a KeyboardInterrupt into a bare `Aborted`."""
 
@@ -122,7 +132,7 @@ def main() -> None:
     """Run one command; what it refuses or fails at is told in one line, never in a traceback."""
     signal.signal(signal.SIGINT, _interrupt)
     try:
-        app()
+        command()()
     except _ANTICIPATED as error:
         _leave(str(error))
     except SQLAlchemyError as error:

@@ -50,7 +50,7 @@ class LedgerCollector(Collector):
     def __init__(self, services: Services) -> None:
         self._pulse = _Kept(lambda: pulse(services), _PULSE_SECONDS)
         self._census = _Kept(lambda: census(services), _CENSUS_SECONDS)
-        self._machine = services.clock.machine
+        self._machine = services.ledger.machine
 
     def describe(self) -> Iterator[Metric]:
         """Nothing before the first reading."""

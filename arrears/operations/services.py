@@ -249,7 +249,7 @@ def ledger_clock(services: Services) -> Clock:
     """Where the ledger's time stands: at its virtual instant if `advance` drives it, else the clock's."""
     with services.ledger.read() as session:
         kept = state.get(session, state.VIRTUAL_NOW)
-    return VirtualClock(parse_instant(kept), machine=services.clock.machine) if kept else services.clock
+    return VirtualClock(parse_instant(kept), services.clock) if kept else services.clock
 
 
 def instant(services: Services, given: datetime | None) -> datetime:

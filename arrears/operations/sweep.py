@@ -235,7 +235,7 @@ def catch_up(
     with services.ledger.read() as session:
         queue = _queue(session, until)
         start = state.get(session, state.VIRTUAL_NOW)
-    clock = VirtualClock(min(queue[0][0], until) if queue else until, machine=services.clock.machine)
+    clock = VirtualClock(min(queue[0][0], until) if queue else until, services.clock)
     if start is not None:
         clock.moment = max(clock.moment, datetime.fromisoformat(start))
         if until < datetime.fromisoformat(start):

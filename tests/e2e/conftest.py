@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +19,26 @@ from arrears.operations.services import Services, open_services
 from arrears.operations.show import show
 from arrears.settings import ROOT, Settings
 from tests.conftest import HEADER, a_row
-from tests.support.prefect_house import PrefectServer, end, worker
+from tests.support.prefect_house import AnyProcess, PrefectServer, end, worker
+from tests.support.warm import PREFECT, Warm
 
 
 @pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    server = PrefectServer(tmp_path_factory.mktemp("prefect"))
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+    with Warm(tmp_path_factory.mktemp("commands")) as warm:
+        yield warm
+
+
+@pytest.fixture(scope="session")
+def warm_prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+    folder = tmp_path_factory.mktemp("warm")
+    with Warm(folder, PREFECT, env=PrefectServer(folder).environment) as warm:
+        yield warm
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory, warm_prefect: Warm) -> Iterator[PrefectServer]:
+    server = PrefectServer(tmp_path_factory.mktemp("prefect"), warm=warm_prefect)
     try:
         server.start()
         yield server
@@ -41,7 +54,7 @@ class House:
     folder: Path
     environment: dict[str, str]
     account_id: str
-    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    workers: list[AnyProcess] = field(default_factory=list)
     opened: Services | None = None
 
     @property
@@ -52,7 +65,7 @@ class House:
             self.opened = open_services(Settings(**given), live=False)  # pyright: ignore[reportArgumentType]
         return self.opened
 
-    def start_worker(self, type: str = "arrears", **environment: str) -> subprocess.Popen[bytes]:
+    def start_worker(self, type: str = "arrears", **environment: str) -> AnyProcess:
         started = worker(self.server, self.folder / "worker.log", type=type, **self.environment | environment)
         self.workers.append(started)
         return started

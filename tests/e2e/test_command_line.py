@@ -9,9 +9,8 @@ import re
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,9 +21,10 @@ import pytest
 from arrears.settings import ROOT
 from tests.conftest import HEADER, a_row
 from tests.support.partner_files import a_fact, a_file, a_manifest
-from tests.support.warm_commands import Ran, WarmCommands
+from tests.support.warm import Ran, Warm
 
-COMMAND = Path(sys.executable).with_name("arrears")
+pytestmark = pytest.mark.xdist_group("commands")
+
 NAME, PHONE, STREET = "Ann Example", "15185550101", "1 Main Street"
 PERSONAL = (NAME, PHONE, STREET, "1200.50", "120050", "120.00")
 
@@ -34,7 +34,7 @@ class Desk:
     """A folder of a user's own, and `arrears` in it."""
 
     folder: Path
-    commands: WarmCommands
+    commands: Warm
     env: dict[str, str] = field(default_factory=dict[str, str])
 
     def environment(self) -> dict[str, str]:
@@ -43,7 +43,7 @@ class Desk:
         return ours | self.env
 
     def run(self, *words: str | Path, **env: str) -> Ran:
-        ran = self.commands.run([str(word) for word in words], self.folder, self.environment() | env)
+        ran = self.commands.run(["arrears", *map(str, words)], self.folder, self.environment() | env)
         assert "Traceback" not in ran.out + ran.err
         return ran
 
@@ -71,21 +71,23 @@ class Desk:
         return self.done("show", account, "--json").json
 
 
-@pytest.fixture(scope="module")
-def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommands]:
-    with WarmCommands(tmp_path_factory.mktemp("commands")) as warm:
-        yield warm
-
-
 @pytest.fixture
-def desk(tmp_path: Path, commands: WarmCommands) -> Desk:
+def desk(tmp_path: Path, commands: Warm) -> Desk:
     return Desk(tmp_path, commands)
 
 
-@pytest.fixture
-def enrolled(desk: Desk) -> Desk:
-    """One New Yorker, due on 2026-08-01, taken in on that day."""
+@pytest.fixture(scope="module")
+def taken_in(tmp_path_factory: pytest.TempPathFactory, commands: Warm) -> Path:
+    """A desk's folder after an enrolment."""
+    desk = Desk(tmp_path_factory.mktemp("taken-in"), commands)
     desk.done("enroll", desk.write(a_row()), "--at", "2026-08-01T12:00:00Z")
+    return desk.folder
+
+
+@pytest.fixture
+def enrolled(desk: Desk, taken_in: Path) -> Desk:
+    """One New Yorker, due on 2026-08-01, taken in on that day."""
+    shutil.copytree(taken_in, desk.folder, dirs_exist_ok=True)
     return desk
 
 
@@ -642,19 +644,15 @@ def test_wrong_usage_exits_with_2(desk: Desk, words: tuple[str, ...]) -> None:
 
 def test_an_interrupted_advance_can_be_run_again(desk: Desk) -> None:
     desk.done("enroll", desk.write(*(a_row(f"A-{n}") for n in range(1, 301))), "--at", "2026-08-01T12:00:00Z")
-    running = subprocess.Popen(
-        [COMMAND, "advance", "--until", "2026-08-03"],
-        cwd=desk.folder,
-        env=desk.environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    err = desk.folder / "err"
+    advance = ["arrears", "advance", "--until", "2026-08-03"]
+    running = desk.commands.start(advance, desk.folder, desk.environment(), desk.folder / "out", err)
     while not (desk.folder / "outbox" / "sms").exists():
         assert running.poll() is None
+        time.sleep(0.01)
     running.send_signal(signal.SIGINT)
-    _, told = running.communicate(timeout=60)
-    assert running.returncode == 1
-    assert told == "arrears: interrupted; what was done is recorded, run the same command again to go on\n"
+    assert running.wait() == 1
+    assert err.read_text() == "arrears: interrupted; what was done is recorded, run the same command again to go on\n"
     assert desk.done("advance", "--until", "2026-08-03", "--json").json["failed"] == []
     references = [text["reference"] for text in texts(desk)]
     assert len(set(references)) == len(references) == 300

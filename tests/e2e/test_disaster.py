@@ -11,13 +11,14 @@ import pytest
 from tests.e2e.conftest import House
 from tests.support.prefect_house import PrefectServer, end, wait_for
 from tests.support.twilio_stand_in import ACCOUNT_SID, AUTH_TOKEN, SENDER, TwilioStandIn
+from tests.support.warm import Warm
 
 pytestmark = [pytest.mark.prefect, pytest.mark.faults, pytest.mark.xdist_group("prefect")]
 
 
 @pytest.fixture
-def doomed_server(tmp_path: Path) -> Iterator[PrefectServer]:
-    server = PrefectServer(tmp_path / "prefect")
+def doomed_server(tmp_path: Path, warm_prefect: Warm) -> Iterator[PrefectServer]:
+    server = PrefectServer(tmp_path / "prefect", warm=warm_prefect)
     server.start()
     yield server
     server.stop()

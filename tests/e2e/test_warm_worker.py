@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,7 +27,7 @@ from arrears.orchestration.wake import WarmClient, WarmContext, wake
 from arrears.orchestration.worker import WarmWorker
 from tests.e2e.conftest import House
 from tests.support import wakes
-from tests.support.prefect_house import ROOT, PrefectServer, end, free_port, wait_for, worker
+from tests.support.prefect_house import ROOT, AnyProcess, PrefectServer, end, free_port, wait_for, worker
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
 
@@ -43,7 +42,7 @@ class Pool:
     client: SyncPrefectClient
     folder: Path
     name: str = field(default_factory=lambda: f"warm-{uuid4().hex[:8]}")
-    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    workers: list[AnyProcess] = field(default_factory=list)
 
     def create(self, kind: type[BaseWorker[Any, Any, Any]]) -> None:
         template = kind.get_default_base_job_template()
@@ -64,9 +63,9 @@ class Pool:
         due = waiting_state(SystemClock().wall() + due_in, "due")
         return self.client.create_flow_run_from_deployment(deployment_id, parameters=parameters, state=due)
 
-    def start_worker(self, *options: str, limit: int = 2, **environment: str) -> subprocess.Popen[bytes]:
+    def start_worker(self, *options: str, limit: int = 2, cold: bool = False, **environment: str) -> AnyProcess:
         more = {"PREFECT_WORKER_QUERY_SECONDS": "0.3"} | environment
-        started = worker(self.server, self.log, *options, pool=self.name, limit=limit, **more)
+        started = worker(self.server, self.log, *options, pool=self.name, limit=limit, cold=cold, **more)
         self.workers.append(started)
         return started
 
@@ -104,8 +103,9 @@ def test_a_worker_survives_what_crashes_and_hangs_begins_anew_when_worn_out_and_
 ) -> None:
     at_once, hung, blocked = tmp_path / "at-once", tmp_path / "hung", tmp_path / "blocked"
     port = str(free_port())
+    # A process as it is in production: an interpreter of its own, which becomes the same command again.
     process = pool.start_worker(
-        "--with-healthcheck", ARREARS_WORKER_MOST_GIVEN_UP="2", PREFECT_WORKER_WEBSERVER_PORT=port
+        "--with-healthcheck", cold=True, ARREARS_WORKER_MOST_GIVEN_UP="2", PREFECT_WORKER_WEBSERVER_PORT=port
     )
     fine = [pool.run("works", path=str(at_once), seconds=0.5) for _ in range(5)]
     dying = [pool.run("dies", how=how) for how in ("ValueError", "SystemExit", "KeyboardInterrupt")]
@@ -156,7 +156,8 @@ def test_a_worker_whose_clock_is_off_goes_by_that_of_prefects_server(pool: Pool,
 def test_a_wake_costs_three_calls_and_is_shown_as_it_would_be_by_any_worker(pool: Pool, tmp_path: Path) -> None:
     seen, path = tmp_path / "seen", tmp_path / "wakes"
     seen.mkdir()
-    pool.start_worker(**SPY, CALLS_SEEN=str(seen))
+    # The spy is imported at an interpreter's start.
+    pool.start_worker(cold=True, **SPY, CALLS_SEEN=str(seen))
     run = pool.run("waits", path=str(path), times=4)
     [done] = wait_for("the end", lambda: pool.ended(run))
     assert (done.state_name, done.run_count, len(marks(path))) == ("Completed", 4, 4)

@@ -11,7 +11,7 @@ from tests.support.mortals import Mortals
 from tests.support.twilio_stand_in import ACCOUNT_SID, AUTH_TOKEN, SENDER, TwilioStandIn
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def mortals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortals]:
     with Mortals(tmp_path_factory.mktemp("mortals")) as parent:
         yield parent
@@ -21,7 +21,7 @@ def mortals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortals]:
 DATABASES = [pytest.param(name, marks=pytest.mark.xdist_group(f"faults-{name}")) for name in ("sqlite", "postgresql")]
 
 
-@pytest.fixture(scope="module", params=DATABASES)
+@pytest.fixture(scope="session", params=DATABASES)
 def stairs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stairs]:
     yield from stairs_on(request.param, tmp_path_factory.mktemp(f"stairs-{request.param}"))
 

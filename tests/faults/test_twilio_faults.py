@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
-from arrears.clock import VirtualClock
+from arrears.clock import SystemClock, VirtualClock
 from arrears.engine.vocabulary import StepStatus
 from arrears.ledger.cases import read_case_file
 from arrears.operations.advance import advance
@@ -56,7 +57,7 @@ class Desk:
         return sweep(self.services, who="test", budget=Budget()).effects
 
     def catch_up(self, days: int = 0) -> int:
-        """Waits in real time for whatever needs it."""
+        """Waits for whatever needs it, by the machine's clock."""
         return catch_up(self.services, self.until + timedelta(days=days), who="test", budget=Budget()).effects
 
 
@@ -64,14 +65,37 @@ def steps(desk: Desk) -> list[tuple[str, str]]:
     return [(step["rung"], step["status"]) for step in show(desk.services, ACCOUNT)["steps"]]
 
 
+class Skipping:
+    """A machine's clock that is put forward by whoever waits."""
+
+    def __init__(self) -> None:
+        self._ahead = timedelta(0)
+
+    def wall(self) -> datetime:
+        return SystemClock().wall() + self._ahead
+
+    now = wall
+
+    def pause(self, until: datetime) -> None:
+        self._ahead += max(until - self.wall(), timedelta(0))
+
+    def wall_at(self, moment: datetime) -> datetime:
+        return moment
+
+    def lasts(self, span: timedelta) -> timedelta:
+        return span
+
+
 @pytest.fixture
 def desk(stairs: Stairs, twilio: TwilioStandIn, request: pytest.FixtureRequest) -> Iterator[Desk]:
+    """With settings of the test's own; only a test that asks for it waits in real time."""
+    settings: dict[str, Any] = dict(getattr(request, "param", {}))
+    machine = SystemClock() if settings.pop("in_real_time", False) else Skipping()
     # Absence is proved against Twilio's clock, which goes by whole seconds.
-    now = twilio.now
-    twilio.now = lambda: now() + timedelta(seconds=1)
+    twilio.now = lambda: machine.wall() + timedelta(seconds=1)
     landing = stairs.landing("sms")
-    with landing.services(**at_twilio(twilio), **getattr(request, "param", {})) as services:
-        yield Desk(services.at(VirtualClock(landing.until)), twilio, landing.until)
+    with landing.services(**at_twilio(twilio), **settings) as services:
+        yield Desk(services.at(VirtualClock(landing.until, machine)), twilio, landing.until)
 
 
 # Known not to have gone -----------------------------------------------------------------------------------------
@@ -194,7 +218,7 @@ def test_a_text_that_may_have_gone_is_looked_up_before_it_is_sent_again(desk: De
     assert [exchange.method for exchange in desk.twilio.exchanges] == ["POST", "GET", "POST"]
 
 
-@pytest.mark.parametrize("desk", [{"doubt_seconds": 3}], indirect=True)
+@pytest.mark.parametrize("desk", [{"doubt_seconds": 3, "in_real_time": True}], indirect=True)
 @pytest.mark.parametrize("fault", ["slow", "late"])
 def test_a_text_that_took_longer_than_we_waited_is_found(desk: Desk, fault: str):
     channel = next(iter(desk.services.channels.values()))

@@ -34,17 +34,22 @@ from arrears.operations.services import Services
 from arrears.operations.show import show
 from arrears.operations.sweep import sweep
 from tests.conftest import START
-from tests.integration.stories import Portfolio, at, dump, take_in, until
+from tests.integration.stories import Portfolio, at, dump, once_told, take_in, until
 
 PLACED_ON = 92
 
 
 @pytest.fixture
-def placed(enrolled: Services) -> Services:
+def placed(services: Services, portfolio: Portfolio) -> Services:
     """A-1, with the agency for about a day."""
-    until(enrolled, PLACED_ON)
-    assert show(enrolled, "A-1")["placements"][0]["status"] == "placed"
-    return enrolled
+
+    def tell() -> None:
+        take_in(services, portfolio())
+        until(services, PLACED_ON)
+
+    once_told("placed", services, tell)
+    assert show(services, "A-1")["placements"][0]["status"] == "placed"
+    return services
 
 
 def the_placement(services: Services) -> dict[str, Any]:

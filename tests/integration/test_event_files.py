@@ -15,7 +15,7 @@ from arrears.operations.services import Services
 from arrears.operations.show import show
 from arrears.operations.take_file import take_event_file
 from tests.conftest import a_row
-from tests.integration.stories import Portfolio, at, dump, take_in, until
+from tests.integration.stories import Portfolio, at, dump, once_told, take_in, until
 
 COLUMNS = (*REQUIRED, *OPTIONAL)
 # One good row of each kind, in an order in which each has something to change.
@@ -115,10 +115,14 @@ def named(services: Services, fact: dict[str, str]) -> dict[str, str]:
 
 def work(services: Services, portfolio: Portfolio) -> None:
     """A-1 with an open call task, A-2 with an agency and then before a court."""
-    take_in(services, portfolio(a_row("A-1"), a_row("A-2", due_date="2026-05-20", phone="+15185550102")))
-    until(services, 46)
-    steer.approve(services, "A-2", "legal-1", by="A. Counsel", at=at(services))
-    until(services, 48)
+
+    def tell() -> None:
+        take_in(services, portfolio(a_row("A-1"), a_row("A-2", due_date="2026-05-20", phone="+15185550102")))
+        until(services, 46)
+        steer.approve(services, "A-2", "legal-1", by="A. Counsel", at=at(services))
+        until(services, 48)
+
+    once_told("called, and before a court", services, tell)
 
 
 @pytest.fixture

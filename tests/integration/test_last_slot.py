@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,6 +23,7 @@ from arrears.operations.services import open_services
 from arrears.settings import Settings
 from tests.builders import POLICIES
 from tests.conftest import HEADER, START, a_row
+from tests.support.forks import forks
 
 ROUNDS = 12
 RULE = "HOUSE-LAST-SLOT"
@@ -87,10 +87,9 @@ def play(settings: Settings, portfolio: Path, how: str) -> list[Result]:
     services = open_services(settings, live=False)
     taken = enroll(services, portfolio, at=START, who="test", driver="sweep", virtual=True)
     assert taken.enrolled == 2 * ROUNDS
-    context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(2)
+    barrier = forks().Barrier(2)
     order = {**settings.model_dump(mode="json", exclude_unset=True)}
-    sides = [context.Process(target=work, args=(order, side, how, barrier)) for side in (0, 1)]
+    sides = [forks().Process(target=work, args=(order, side, how, barrier)) for side in (0, 1)]
     for side in sides:
         side.start()
     for side in sides:

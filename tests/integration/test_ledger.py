@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-import subprocess
-import sys
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -15,16 +14,22 @@ from sqlalchemy.engine import make_url
 import models
 from arrears.ledger.database import Ledger, LedgerError
 from arrears.settings import ROOT
+from tests.support.forks import forks
 
-OPEN = "import sys; from arrears.ledger.database import Ledger; Ledger.open(sys.argv[1]).close()"
+
+def open_ledger(url: str, together: Barrier) -> None:
+    together.wait(timeout=60)
+    Ledger.open(url).close()
 
 
 def test_four_processes_may_open_a_new_ledger_at_once(new_database_url: str) -> None:
-    openers = [
-        subprocess.Popen([sys.executable, "-c", OPEN, new_database_url], cwd=ROOT, stderr=subprocess.PIPE)
-        for _ in range(4)
-    ]
-    assert [(opener.communicate()[1], opener.returncode) for opener in openers] == [(b"", 0)] * 4
+    together = forks().Barrier(4)
+    openers = [forks().Process(target=open_ledger, args=(new_database_url, together)) for _ in range(4)]
+    for opener in openers:
+        opener.start()
+    for opener in openers:
+        opener.join(timeout=120)
+    assert [opener.exitcode for opener in openers] == [0] * 4
     with Ledger.open(new_database_url).read() as session:
         assert session.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == [
             models.SCHEMA_VERSION

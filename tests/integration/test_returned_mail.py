@@ -21,7 +21,7 @@ from arrears.operations.services import Services
 from arrears.operations.show import show
 from arrears.operations.take_file import take_returned_file
 from tests.conftest import START, a_row
-from tests.integration.stories import Portfolio, dump, last, take_in, until
+from tests.integration.stories import Portfolio, dump, last, once_told, take_in, until
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 NEW_HOME = {"street": "9 Elm Street", "city": "Troy", "region": "NY", "postal_code": "12180", "country": "US"}
@@ -30,8 +30,12 @@ NEW_HOME = {"street": "9 Elm Street", "city": "Troy", "region": "NY", "postal_co
 @pytest.fixture
 def written(services: Services, portfolio: Portfolio) -> Services:
     """The first letter has gone out."""
-    take_in(services, portfolio())
-    until(services, 46)
+
+    def tell() -> None:
+        take_in(services, portfolio())
+        until(services, 46)
+
+    once_told("written to", services, tell)
     return services
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import shutil
 import zipfile
 from collections import Counter
@@ -48,6 +47,7 @@ from arrears.settings import Settings
 from tests.builders import POLICIES
 from tests.conftest import HEADER, START, a_row
 from tests.integration.stories import at, open_tasks, take_in, until
+from tests.support.forks import forks
 from tests.support.ledgers import empty, ledger_on
 
 # The first text is due at 10:00 in Albany on the day after the due date.
@@ -730,10 +730,9 @@ def test_of_two_processes_that_meet_at_one_person_one_sends_and_the_other_sees_i
 
     for ladder in (MERGE, SPACE):
         family(ladder, *cards(ladder))
-    context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(2)
+    barrier = forks().Barrier(2)
     order = house.settings.model_dump(mode="json", exclude_unset=True)
-    sides = [context.Process(target=work, args=(order, side, barrier)) for side in (0, 1)]
+    sides = [forks().Process(target=work, args=(order, side, barrier)) for side in (0, 1)]
     for each in sides:
         each.start()
     for each in sides:

@@ -11,9 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Integer, Table, create_engine, text
+from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
-from sqlmodel import SQLModel
 
 from arrears.ledger.cases import read_case_file
 from arrears.operations.brakes import Budget
@@ -23,7 +22,7 @@ from arrears.operations.steer import approve
 from arrears.operations.sweep import catch_up
 from arrears.settings import Settings
 from tests.conftest import HEADER, a_row
-from tests.support.ledgers import empty, end_others, postgres_ledger
+from tests.support.ledgers import Rows, all_rows, empty, end_others, postgres_ledger, put_back
 
 ACCOUNT = "A-1"
 # The rungs, in the order in which the account comes to them.
@@ -124,7 +123,7 @@ class PostgresStairs(Stairs):
     def __init__(self, folder: Path, portfolio: Path, url: str) -> None:
         self._address = url
         self._engine = create_engine(url, poolclass=NullPool)
-        self._rows: dict[str, dict[str, list[dict[str, Any]]]] = {}
+        self._rows: dict[str, Rows] = {}
         super().__init__(folder, portfolio)
 
     def close(self) -> None:
@@ -135,27 +134,14 @@ class PostgresStairs(Stairs):
 
     def _save(self, channel: str) -> None:
         with self._engine.connect() as connection:
-            self._rows[channel] = {
-                table.name: [dict(row) for row in connection.execute(table.select()).mappings()] for table in _tables()
-            }
+            self._rows[channel] = all_rows(connection)
 
     def _restore(self, channel: str) -> str:
         with self._engine.begin() as connection:
             end_others(connection)
             empty(connection)
-            for table in _tables():
-                if not (rows := self._rows[channel][table.name]):
-                    continue
-                connection.execute(table.insert(), rows)
-                if "id" in table.c and isinstance(table.c.id.type, Integer):
-                    sequence = f"pg_get_serial_sequence('{table.name}', 'id')"
-                    highest = f"(SELECT coalesce(max(id), 0) + 1 FROM {table.name})"
-                    connection.execute(text(f"SELECT setval({sequence}, {highest}, false)"))
+            put_back(connection, self._rows[channel])
         return self._address
-
-
-def _tables() -> list[Table]:
-    return SQLModel.metadata.sorted_tables
 
 
 def stairs_on(database: str, folder: Path) -> Iterator[Stairs]:

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, Integer, create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 from sqlmodel import SQLModel
@@ -85,6 +86,27 @@ def new_postgres_database() -> Iterator[str]:
     url = _make()
     yield _shown(url)
     _drop(url)
+
+
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def all_rows(connection: Connection) -> Rows:
+    """What is in a ledger, by table."""
+    tables = SQLModel.metadata.sorted_tables
+    return {table.name: [dict(row) for row in connection.execute(table.select()).mappings()] for table in tables}
+
+
+def put_back(connection: Connection, rows: Rows) -> None:
+    """Put the rows of `all_rows` into an empty ledger."""
+    for table in SQLModel.metadata.sorted_tables:
+        if not rows[table.name]:
+            continue
+        connection.execute(table.insert(), rows[table.name])
+        if connection.dialect.name == "postgresql" and "id" in table.c and isinstance(table.c.id.type, Integer):
+            sequence = f"pg_get_serial_sequence('{table.name}', 'id')"
+            highest = f"(SELECT coalesce(max(id), 0) + 1 FROM {table.name})"
+            connection.execute(text(f"SELECT setval({sequence}, {highest}, false)"))
 
 
 def empty(connection: Connection) -> None:

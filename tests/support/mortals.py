@@ -12,7 +12,6 @@ channels through an object around the real one.
 from __future__ import annotations
 
 import contextlib
-import gc
 import json
 import os
 import signal
@@ -26,6 +25,8 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
+
+from tests.support.warm import warm_up
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -263,7 +264,7 @@ def _start(order: Order, folder: Path) -> int:
     pid = os.fork()
     if pid:
         return pid
-    log = os.open(folder / str(os.getpid()), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    log = os.open(folder / str(os.getpid()), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     try:
         _child(order, log)
@@ -284,13 +285,7 @@ def _wait(pid: int) -> str:
 
 def main(folder: Path) -> None:
     """Carry out orders until standard input ends."""
-    from arrears.operations.services import open_services
-    from arrears.settings import Settings
-
-    # Everything imported and every template parsed once; children inherit it.
-    open_services(Settings(database_url=f"sqlite:///{folder / 'warm.db'}", outbox=folder)).close()
-    gc.collect()
-    gc.freeze()
+    warm_up(folder)
     born: set[int] = set()
     for line in sys.stdin:
         match json.loads(line):

@@ -19,7 +19,7 @@ from typing import Any
 import time_machine
 import uvicorn
 
-from arrears.clock import VirtualClock, iso
+from arrears.clock import Clock, VirtualClock, iso
 from arrears.desk.app import create_app
 from arrears.ledger.database import LedgerError
 from arrears.operations.brakes import Budget
@@ -72,8 +72,8 @@ class Bulletin:
 class BulletinClock(VirtualClock):
     """Stands where the bulletin says."""
 
-    def __init__(self, bulletin: Bulletin, machine: Callable[[], datetime]) -> None:
-        super().__init__(bulletin.moment, machine=machine)
+    def __init__(self, bulletin: Bulletin, real: Clock) -> None:
+        super().__init__(bulletin.moment, real)
         self._bulletin = bulletin
 
     def now(self) -> datetime:
@@ -105,7 +105,7 @@ def opened(bulletin: Bulletin, settings: Mapping[str, Any]) -> Services:
     while True:
         with suppress(LedgerError):
             services = open_services(Settings(**settings))
-            return services.at(BulletinClock(bulletin, services.clock.machine))
+            return services.at(BulletinClock(bulletin, services.clock))
         time.sleep(_AGAIN)
 
 

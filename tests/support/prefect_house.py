@@ -17,8 +17,11 @@ from typing import Any
 
 import httpx
 
+from tests.support.warm import Ran, Warm, WarmProcess
+
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
+AnyProcess = subprocess.Popen[bytes] | WarmProcess
 
 
 class Timeout(AssertionError):
@@ -37,12 +40,16 @@ def wait_for(what: str, ask: Callable[[], Any], *, seconds: float = 90) -> Any:
 
 @dataclass
 class PrefectServer:
-    """A server of its own on SQLite in `home`, with arrears' deployments on a pool. `more`: settings of its world."""
+    """A server of its own on SQLite in `home`, with arrears' deployments on a pool. `more`: settings of its world.
+
+    It and all that runs in its world is forked from `warm` if that is given, and is else a fresh interpreter each.
+    """
 
     home: Path
     port: int = field(default_factory=lambda: free_port())
-    process: subprocess.Popen[bytes] | None = None
+    process: AnyProcess | None = None
     more: dict[str, str] = field(default_factory=dict[str, str])
+    warm: Warm | None = None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -75,12 +82,9 @@ class PrefectServer:
         self.home.mkdir(parents=True, exist_ok=True)
         database = self.home / "prefect.db"
         if not database.exists():
-            database.write_bytes(_new_database())
-        log = (self.home / "server.log").open("ab")
+            database.write_bytes(_new_database(self.warm))
         command = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
-        self.process = subprocess.Popen(
-            command, stdout=log, stderr=log, env=self.environment, start_new_session=True, cwd=ROOT
-        )
+        self.process = self.begin(command, self.home / "server.log")
         wait_for("the start of Prefect's server", self._answers, seconds=120)
 
     def stop(self) -> None:
@@ -88,13 +92,26 @@ class PrefectServer:
         if self.process is not None:
             end(self.process)
 
+    def begin(self, command: list[str], log: Path, *, cold: bool = False, **other: str) -> AnyProcess:
+        """A process of this world, in a process group of its own; `cold`: a fresh interpreter all the same."""
+        environment = self.environment | other
+        if self.warm is not None and not cold:
+            return self.warm.start(command, ROOT, environment, log)
+        with log.open("ab") as stream:
+            return subprocess.Popen(
+                command, stdout=stream, stderr=stream, env=environment, start_new_session=True, cwd=ROOT
+            )
+
     def run(self, *command: str, **other: str) -> str:
         """Run a command in this world; its output, or a failure that shows it."""
-        done = subprocess.run(
-            command, capture_output=True, text=True, env=self.environment | other, cwd=ROOT, timeout=120
-        )
-        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
+        environment = self.environment | other
+        if self.warm is not None:
+            ran = self.warm.run(command, ROOT, environment)
+        else:
+            done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=120)
+            ran = Ran(done.returncode, done.stdout, done.stderr)
+        assert ran.code == 0, f"{' '.join(command)}\n{ran.out}\n{ran.err}"
+        return ran.out
 
     def _answers(self) -> bool:
         try:
@@ -104,12 +121,10 @@ class PrefectServer:
 
 
 @cache
-def _new_database() -> bytes:
+def _new_database(warm: Warm | None) -> bytes:
     """What a server's first start makes, which takes it a dozen seconds of migrations: made once for all of them."""
     with tempfile.TemporaryDirectory() as home:
-        environment = PrefectServer(Path(home)).environment | {"PREFECT_API_URL": ""}
-        command = ["prefect", "server", "database", "upgrade", "-y"]
-        subprocess.run(command, check=True, capture_output=True, env=environment, cwd=ROOT, timeout=120)
+        PrefectServer(Path(home), warm=warm).run("prefect", "server", "database", "upgrade", "-y", PREFECT_API_URL="")
         # Nobody has it open any more, so nothing of it is left in a file beside it.
         return (Path(home) / "prefect.db").read_bytes()
 
@@ -121,22 +136,15 @@ def worker(
     pool: str = "arrears",
     type: str = "arrears",
     limit: int = 4,
+    cold: bool = False,
     **environment: str,
-) -> subprocess.Popen[bytes]:
+) -> AnyProcess:
     """A worker in a process group of its own."""
     command = ["prefect", "worker", "start", "--pool", pool, "--type", type, "--limit", str(limit), *options]
-    with log.open("ab") as stream:
-        return subprocess.Popen(
-            command,
-            stdout=stream,
-            stderr=stream,
-            env=server.environment | environment,
-            start_new_session=True,
-            cwd=ROOT,
-        )
+    return server.begin(command, log, cold=cold, **environment)
 
 
-def end(process: subprocess.Popen[bytes], sign: signal.Signals = signal.SIGKILL) -> None:
+def end(process: AnyProcess, sign: signal.Signals = signal.SIGKILL) -> None:
     """End a process group at once."""
     try:
         os.killpg(process.pid, sign)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import fcntl
 import json
-import multiprocessing
 import os
 import resource
 import signal
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
 
 from arrears.channels.effect import Absent, Done, Found, LookUpFailed, Outcome, TryAgain, Unprovable
 from arrears.channels.sms import OutboxSms
+from tests.support.forks import forks
 from tests.support.texts import NOON, NUMBER, REFERENCE, a_text, body
 
 DAY = "2026-12-23.jsonl"
@@ -117,9 +118,8 @@ def test_a_damaged_line_with_the_reference_leaves_it_to_a_person(sms: OutboxSms,
 
 
 def test_many_processes_write_whole_lines_at_once(tmp_path: Path):
-    spawn = multiprocessing.get_context("spawn")
-    together = spawn.Barrier(4)
-    writers = [spawn.Process(target=_write_fifty, args=(tmp_path, writer, together)) for writer in range(4)]
+    together = forks().Barrier(4)
+    writers = [forks().Process(target=_write_fifty, args=(tmp_path, writer, together)) for writer in range(4)]
     for writer in writers:
         writer.start()
     for writer in writers:
@@ -131,7 +131,7 @@ def test_many_processes_write_whole_lines_at_once(tmp_path: Path):
     assert set(written) == expected
 
 
-def _write_fifty(outbox: Path, writer: int, together: multiprocessing.synchronize.Barrier) -> None:
+def _write_fifty(outbox: Path, writer: int, together: Barrier) -> None:
     sms = OutboxSms(outbox)
     together.wait()
     for text in range(50):
@@ -160,7 +160,7 @@ def test_a_full_disk_leaves_no_part_of_a_text(tmp_path: Path):
     sms = OutboxSms(tmp_path)
     sms.perform(a_text("AAAAAAAA"))
     size = (tmp_path / "sms" / DAY).stat().st_size
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
+    with forks().Pool(1) as pool:
         for room in (0, 1, 100):
             outcome = pool.apply(_perform_within, (size + room, tmp_path))
             assert isinstance(outcome, TryAgain)
