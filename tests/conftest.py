@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +13,9 @@ from arrears.clock import VirtualClock
 from arrears.operations.services import Services, open_services
 from arrears.settings import Settings
 from tests.support.ledgers import drop_all, ledger_on, new_postgres_database
+
+if TYPE_CHECKING:
+    from tests.support.warm import Warm
 
 START = datetime(2026, 8, 1, 12, tzinfo=UTC)
 HEADER = "account_id,name,phone,street,city,region,postal_code,country,due_date,amount_due,balance,currency\n"
@@ -99,3 +103,15 @@ def portfolio(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def warm_prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+    """A process that has imported Prefect, to be forked."""
+    # What it imports takes a while, and few tests need it.
+    from tests.support.prefect_house import PrefectServer
+    from tests.support.warm import PREFECT, Warm
+
+    folder = tmp_path_factory.mktemp("warm")
+    with Warm(folder, PREFECT, env=PrefectServer(folder).environment) as warm:
+        yield warm

@@ -20,19 +20,12 @@ from arrears.operations.show import show
 from arrears.settings import ROOT, Settings
 from tests.conftest import HEADER, a_row
 from tests.support.prefect_house import AnyProcess, PrefectServer, end, worker
-from tests.support.warm import PREFECT, Warm
+from tests.support.warm import Warm
 
 
 @pytest.fixture(scope="session")
 def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
     with Warm(tmp_path_factory.mktemp("commands")) as warm:
-        yield warm
-
-
-@pytest.fixture(scope="session")
-def warm_prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
-    folder = tmp_path_factory.mktemp("warm")
-    with Warm(folder, PREFECT, env=PrefectServer(folder).environment) as warm:
         yield warm
 
 

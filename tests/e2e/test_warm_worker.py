@@ -140,7 +140,7 @@ def test_a_worker_whose_clock_is_off_goes_by_that_of_prefects_server(pool: Pool,
     soon = pool.run("works", path=str(path), due_in=timedelta(seconds=4))
     odd = {"PYTHONPATH": str(ROOT / "tests/support/odd_clock"), "CLOCK_AHEAD": str(3600 * hours)}
     # With one thread, a run that was begun too soon would keep the others waiting.
-    pool.start_worker(limit=1, **odd)
+    pool.start_worker(limit=1, cold=True, **odd)
     done = wait_for("the ends", lambda: pool.ended(now, soon))
     assert states(done) == ["Completed", "Completed"]
     for run in done:

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from subprocess import Popen
 
 import httpx
 import pytest
@@ -41,8 +40,9 @@ from tests.support.audit import assert_each_once, books_of
 from tests.support.bad_road import BadRoad, Manner
 from tests.support.cluster import Cluster, NoServer
 from tests.support.ledgers import sqlite_ledger
-from tests.support.prefect_house import PrefectServer, end, wait_for, worker
+from tests.support.prefect_house import AnyProcess, PrefectServer, end, wait_for, worker
 from tests.support.twilio_stand_in import ACCOUNT_SID, AUTH_TOKEN, SENDER, TwilioStandIn
+from tests.support.warm import Warm
 
 FULL = os.environ.get("ARREARS_FULL_FAULTS") == "1"
 pytestmark = [pytest.mark.prefect, pytest.mark.faults, pytest.mark.xdist_group("prefect")]
@@ -64,7 +64,7 @@ class World:
     road: BadRoad
     folder: Path
     environment: dict[str, str]
-    workers: dict[str, Popen[bytes]] = field(default_factory=dict[str, Popen[bytes]])
+    workers: dict[str, AnyProcess] = field(default_factory=dict[str, AnyProcess])
 
     def start_worker(self, name: str) -> None:
         api = {"PREFECT_API_URL": f"http://127.0.0.1:{self.road.port}/api"}
@@ -133,7 +133,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def world(tmp_path: Path, twilio: TwilioStandIn, cluster: Cluster) -> Iterator[World]:
+def world(tmp_path: Path, twilio: TwilioStandIn, cluster: Cluster, warm_prefect: Warm) -> Iterator[World]:
     policies = tmp_path / "policies"
     shutil.copytree(ROOT / "policies", policies)
     shutil.copy(ROOT / "tests/e2e/short_ladder.yaml", policies / "ladders" / "card-standard.yaml")
@@ -155,7 +155,7 @@ def world(tmp_path: Path, twilio: TwilioStandIn, cluster: Cluster) -> Iterator[W
         "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
         "TWILIO_FROM": SENDER,
     }
-    server = PrefectServer(tmp_path / "prefect")
+    server = PrefectServer(tmp_path / "prefect", warm=warm_prefect)
     try:
         server.start()
         with BadRoad(server.port) as road:
