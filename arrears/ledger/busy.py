@@ -96,5 +96,6 @@ def said(error: Exception, limits: Limits) -> str | None:
     if is_cut_off(error):
         return "PostgreSQL ended the connection: it was stopped, restarted or cut off"
     if is_unreachable(error):
-        return "PostgreSQL cannot be reached: it is down or starting"
+        why = words.splitlines()[0].rpartition("failed: ")[2]
+        return f"PostgreSQL cannot be reached ({why}): it is down, starting or elsewhere"
     return None

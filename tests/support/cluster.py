@@ -45,7 +45,8 @@ class Cluster:
 
     connections: int = 60
     host: str = "127.0.0.1"
-    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="cluster-")))
+    # Where another user may come to as well: TMPDIR may be ours alone.
+    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="cluster-", dir="/tmp")))
     port: int = field(default_factory=lambda: free_port())
     is_small: bool = False
     process: subprocess.Popen[bytes] | None = None
