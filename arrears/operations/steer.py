@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from sqlmodel import Session, select
+
 import models
 from arrears.engine.approval import same_person
 from arrears.engine.vocabulary import CaseStatus, ChannelName, StepStatus
@@ -89,17 +91,27 @@ def questions(services: Services, account_id: str, rung: str, *, at: datetime) -
         return found
 
 
-def halt(services: Services, account_id: str, *, why: str, who: str, at: datetime) -> bool:
-    """Stop a case until someone resumes it; False when it is halted or closed already."""
+def halt(services: Services, account_id: str, *, why: str, who: str, at: datetime, run_id: str = "") -> bool:
+    """Stop a case until someone resumes it; False when it is halted or closed already.
+
+    `run_id`: the timeline that an operator cancelled, which halts the case once: whoever resumed it since has seen it.
+    """
     with services.ledger.write() as session:
         case = read_case_file(session, account_id, lock=True).case
-        if case.status in (CaseStatus.HALTED, CaseStatus.CLOSED):
+        if case.status in (CaseStatus.HALTED, CaseStatus.CLOSED) or (run_id and _has_halted(session, case, run_id)):
             return False
         case.status, case.halted_why = CaseStatus.HALTED, why
         case.next_due_at, case.next_rung, case.next_reason = None, None, f"halted: {why}"
         session.add(case)
-        log_event(session, "halted", who=who, at=at, wall=services.clock.wall(), case=case, why=why)
+        data = {"run": run_id} if run_id else {}
+        log_event(session, "halted", who=who, at=at, wall=services.clock.wall(), case=case, why=why, data=data)
         return True
+
+
+def _has_halted(session: Session, case: models.Case, run_id: str) -> bool:
+    event = models.Event
+    halts = select(event.data).where(event.account_id == case.account_id, event.what == "halted")
+    return any(data.get("run") == run_id for data in session.exec(halts))
 
 
 def resume(services: Services, account_id: str, *, who: str, at: datetime) -> models.Case:

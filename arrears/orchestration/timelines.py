@@ -201,8 +201,8 @@ def halt_cancelled(services: Services) -> tuple[str, ...]:
     with prefect_api() as client:
         for run in _cancelled_runs(client):
             account_id = _driven_by(services, run.id)
-            why = "its run was cancelled in Prefect"
-            if account_id and halt(services, account_id, why=why, who="operator", at=services.clock.now()):
+            why, now = "its run was cancelled in Prefect", services.clock.now()
+            if account_id and halt(services, account_id, why=why, who="operator", at=now, run_id=str(run.id)):
                 halted.append(account_id)
             _finish_cancelling(client, run, services.clock.wall())
     return tuple(halted)

@@ -288,6 +288,14 @@ def test_a_halted_case_is_not_halted_twice(enrolled: Services) -> None:
     assert show(enrolled, "A-1")["next"]["reason"] == "halted: first"
 
 
+def test_a_cancelled_run_halts_its_case_once_whoever_looks_again(enrolled: Services) -> None:
+    assert steer.halt(enrolled, "A-1", why="cancelled", who="test", at=START, run_id="run-1")
+    steer.resume(enrolled, "A-1", who="test", at=START)
+    assert not steer.halt(enrolled, "A-1", why="cancelled", who="test", at=START, run_id="run-1")
+    assert show(enrolled, "A-1")["status"] != "halted"
+    assert steer.halt(enrolled, "A-1", why="cancelled", who="test", at=START, run_id="run-2")
+
+
 def test_what_was_done_or_never_tried_is_not_settled(enrolled: Services) -> None:
     until(enrolled, 2)
     with pytest.raises(SteeringRefused, match="sms-1 attempt 1 is done; nothing to settle"):
