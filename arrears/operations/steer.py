@@ -109,9 +109,8 @@ def halt(services: Services, account_id: str, *, why: str, who: str, at: datetim
 
 
 def _has_halted(session: Session, case: models.Case, run_id: str) -> bool:
-    event = models.Event
-    halts = select(event.data).where(event.account_id == case.account_id, event.what == "halted")
-    return any(data.get("run") == run_id for data in session.exec(halts))
+    halts = select(models.Event).where(models.Event.account_id == case.account_id, models.Event.what == "halted")
+    return any(event.data.get("run") == run_id for event in session.exec(halts))
 
 
 def resume(services: Services, account_id: str, *, who: str, at: datetime) -> models.Case:

@@ -118,7 +118,7 @@ class _Meeting(Ledger):
     """A ledger at which two writers arrive before either goes on."""
 
     def __init__(self, ledger: Ledger) -> None:
-        super().__init__(ledger._engine, ledger._limits)
+        super().__init__(ledger._engine, ledger._limits, ledger.machine)
         self._barrier = Barrier(2, timeout=60)
         self._met = local()
 
