@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -68,9 +70,13 @@ class House:
         path.write_text(HEADER + a_row(self.account_id, **columns), encoding="utf-8")
         self.flow("enroll", path=str(path))
 
-    def flow(self, name: str, **parameters: str) -> None:
+    def flow(self, name: str, **parameters: str) -> UUID:
+        """Ask for a run of a deployment; the run's id."""
         given = [part for key, value in parameters.items() for part in ("-p", f"{key}={value}")]
-        self.server.run("prefect", "deployment", "run", f"{name}/default", *given)
+        told = self.server.run("prefect", "deployment", "run", f"{name}/default", *given)
+        found = re.search(r"UUID: ([0-9a-f-]{36})", told)
+        assert found, told
+        return UUID(found[1])
 
     def command(self, *words: str) -> str:
         return self.server.run("arrears", *words, **self.environment)

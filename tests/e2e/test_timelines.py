@@ -91,9 +91,11 @@ def test_a_cancelled_timeline_halts_its_case_until_it_is_resumed(house: House, c
     client.set_flow_run_state(run.id, Cancelling())
     assert client.read_flow_run(run.id).state.name == "Cancelled"
 
-    house.flow("sweep")
-    wait_for("the halt", lambda: house.show()["status"] == "halted")
-    house.flow("sweep")
+    first = house.flow("sweep")
+    wait_for("the end of a sweep", lambda: client.read_flow_run(first).state.is_completed())
+    assert house.show()["status"] == "halted"
+    again = house.flow("sweep")
+    wait_for("the end of another", lambda: client.read_flow_run(again).state.is_completed())
     assert house.show()["status"] == "halted"
     assert "cancelled in Prefect" in house.show()["next"]["reason"]
 
