@@ -13,12 +13,12 @@ from arrears.clock import VirtualClock
 from arrears.operations.services import Services, open_services
 from arrears.settings import Settings
 from tests.support.ledgers import drop_all, ledger_on, new_postgres_database
+from tests.support.portfolios import HEADER, a_row
 
 if TYPE_CHECKING:
     from tests.support.warm import Warm
 
 START = datetime(2026, 8, 1, 12, tzinfo=UTC)
-HEADER = "account_id,name,phone,street,city,region,postal_code,country,due_date,amount_due,balance,currency\n"
 
 
 @pytest.hookimpl(trylast=True)
@@ -72,25 +72,6 @@ def services(settings: Settings, clock: VirtualClock) -> Iterator[Services]:
     opened = open_services(settings).at(clock)
     yield opened
     opened.close()
-
-
-def a_row(account_id: str = "A-1", **other: str) -> str:
-    """One line of a portfolio file: a holder in Albany, New York, whose payment was due on 2026-08-01."""
-    cells = {
-        "account_id": account_id,
-        "name": "Ann Example",
-        "phone": "+15185550101",
-        "street": "1 Main Street",
-        "city": "Albany",
-        "region": "NY",
-        "postal_code": "12207",
-        "country": "US",
-        "due_date": "2026-08-01",
-        "amount_due": "120.00",
-        "balance": "1200.50",
-        "currency": "USD",
-    }
-    return ",".join((cells | other).values()) + "\n"
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ BREAKS: dict[str, Break] = {
         "HOUSE", "HOUSE-HOLD-COMPLAINT_OPEN", _set(blocks=["visit"]), ("DE", "US-TX"), holds=("COMPLAINT_OPEN",)
     ),
     "a hold that covers one card only": Break(
-        "HOUSE", "HOUSE-HOLD-VULNERABLE", _set(per="debt"), ("DE",), days=30, accounts=14
+        "HOUSE", "HOUSE-HOLD-VULNERABLE", _set(per="debt"), ("DE",), days=30, accounts=22
     ),
     "a third call in the week": Break("US-MA", "MA-FC-CRED-RES", _set(most=3), ("US-MA",), days=30),
     "calls counted by the day and not by the week": Break(

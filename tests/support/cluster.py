@@ -58,12 +58,19 @@ class Cluster:
         self.is_small = subprocess.run(mount, capture_output=True, check=False).returncode == 0
         if os.geteuid() == 0:
             shutil.chown(self.folder, "postgres")
+        try:
+            self._make()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _make(self) -> None:
         made = ["initdb", "-D", str(self._data), "-A", "trust", "-U", "postgres", "--wal-segsize=4", "-E", "UTF8"]
         self._run([*made, "--locale=C"])
         with (self._data / "pg_hba.conf").open("a") as rules:
             rules.write("host all all samenet trust\n")
         self.start()
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.empty_disk()
@@ -71,7 +78,7 @@ class Cluster:
         if self.is_small:
             subprocess.run(["umount", "-l", str(self.folder)], check=True)
         shutil.rmtree(self.folder, ignore_errors=True)
-        self._log.unlink()
+        self._log.unlink(missing_ok=True)
 
     @property
     def url(self) -> str:

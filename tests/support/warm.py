@@ -34,7 +34,7 @@ from arrears.operations.services import open_services
 from arrears.operations.show import show
 from arrears.operations.sweep import catch_up
 from arrears.settings import Settings
-from tests.conftest import HEADER, a_row
+from tests.support.portfolios import HEADER, a_row
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
