@@ -107,7 +107,7 @@ BREAKS: dict[str, Break] = {
         "HOUSE", "HOUSE-HOLD-COMPLAINT_OPEN", _set(blocks=["visit"]), ("DE", "US-TX"), holds=("COMPLAINT_OPEN",)
     ),
     "a hold that covers one card only": Break(
-        "HOUSE", "HOUSE-HOLD-VULNERABLE", _set(per="debt"), ("DE",), days=30, accounts=22
+        "HOUSE", "HOUSE-HOLD-VULNERABLE", _set(per="debt"), ("DE",), days=30, accounts=14
     ),
     "a third call in the week": Break("US-MA", "MA-FC-CRED-RES", _set(most=3), ("US-MA",), days=30),
     "calls counted by the day and not by the week": Break(
@@ -142,17 +142,23 @@ def test_a_rule_that_is_broken_on_purpose_is_found_by_its_name(name: str, tmp_pa
     (row,) = (row for section in pack.values() if isinstance(section, list) for row in section if _is(row, broken.rule))
     broken.how(row)
     path.write_text(yaml.safe_dump(pack, allow_unicode=True, sort_keys=False), encoding="utf-8")
-    _, found = year(
-        tmp_path,
-        policies,
-        accounts=broken.accounts,
-        days=broken.days,
-        seed=broken.seed,
-        homes=broken.homes,
-        events_per_account=8,
-        eager_every=2,
-        holds=broken.holds,
-    )
+    # Not every life comes to where the rule would bind: what befalls people hangs on names that no seed fixes.
+    for attempt in range(3):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        _, found = year(
+            folder,
+            policies,
+            accounts=broken.accounts,
+            days=broken.days,
+            seed=broken.seed + attempt,
+            homes=broken.homes,
+            events_per_account=8,
+            eager_every=2,
+            holds=broken.holds,
+        )
+        if found.broken:
+            break
     assert found.broken == {broken.rule}, "\n".join(map(str, found.violations[:20]))
 
 
