@@ -59,7 +59,19 @@ def main() -> int:
 
 
 def _environment(port: int) -> dict[str, str]:
+    # On SQLite every one of the server's services is a writer that all others wait for, up to a minute when two of
+    # them get in each other's way (PrefectHQ/prefect#18934). The story needs none of these.
+    needless = (
+        "CANCELLATION_CLEANUP",
+        "FOREMAN",
+        "LATE_RUNS",
+        "PAUSE_EXPIRATIONS",
+        "REPOSSESSOR",
+        "SCHEDULER",
+        "TRIGGERS",
+    )
     return {
+        **{f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false" for service in needless},
         "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}",
         "PREFECT_HOME": str(HERE / "prefect"),
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",

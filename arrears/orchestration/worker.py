@@ -171,6 +171,9 @@ class WarmWorker(BaseWorker[WarmConfiguration, BaseVariables, BaseWorkerResult])
 
     def _heed_date(self, response: httpx.Response) -> None:
         """How far this machine's clock is ahead of the server's, by the header that HTTP gives to the second."""
+        if response.elapsed > _SECONDS_OF_NO_MATTER:
+            # When in that time it was written nobody knows.
+            return
         ahead = SystemClock().wall() - parsedate_to_datetime(response.headers["date"])
         within = abs(ahead) <= _SECONDS_OF_NO_MATTER
         if abs(ahead - self._ahead) > _SECONDS_OF_NO_MATTER:
