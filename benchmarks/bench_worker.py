@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -38,6 +37,7 @@ from arrears.clock import SystemClock
 from arrears.orchestration.waiting import waiting_state
 from benchmarks.bench_enroll import write
 from benchmarks.databases import postgres
+from tests.support.policies import policies_with
 from tests.support.prefect_house import BIN, ROOT, PrefectServer, end
 
 HERE = Path(__file__).parent
@@ -94,17 +94,6 @@ class Measured:
     @property
     def rate(self) -> float:
         return self.rungs / self.seconds
-
-
-def policies(folder: Path) -> Path:
-    """The policies as shipped, with a ladder of five rungs and without the lender's own hours of contact."""
-    copied = folder / "policies"
-    shutil.copytree(ROOT / "policies", copied)
-    shutil.copy(HERE / "five_rungs.yaml", copied / "ladders" / "card-standard.yaml")
-    rules = copied / "contact-rules" / "HOUSE.yaml"
-    hours = "switched_off: [HOUSE-QH, US-FP-QH-POLICY]\n\nquiet_hours:"
-    rules.write_text(rules.read_text().replace("quiet_hours:", hours, 1))
-    return copied
 
 
 def deploy(server: PrefectServer, side: Side) -> None:
@@ -236,7 +225,7 @@ def world(accounts: int, sides: list[Side]) -> Iterator[World]:
         more = {
             "ARREARS_DATABASE_URL": ledger,
             "ARREARS_OUTBOX": str(folder / "outbox"),
-            "ARREARS_POLICIES": str(policies(folder)),
+            "ARREARS_POLICIES": str(policies_with(HERE / "five_rungs.yaml", folder, at_any_hour=True)),
             "ARREARS_CLOCK": "lapse:2026-08-05T12:00:00Z:2",
             "ARREARS_NAP_SECONDS": "0",
             "PREFECT_SERVER_DATABASE_CONNECTION_URL": prefect,

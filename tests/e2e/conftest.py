@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +18,9 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from arrears.operations.services import Services, open_services
 from arrears.operations.show import show
-from arrears.settings import ROOT, Settings
+from arrears.settings import Settings
 from tests.conftest import HEADER, a_row
+from tests.support.policies import policies_with
 from tests.support.prefect_house import AnyProcess, PrefectServer, end, worker
 from tests.support.warm import Warm
 
@@ -112,12 +112,7 @@ def house(prefect_server: PrefectServer, tmp_path: Path, request: pytest.Fixture
     Hours of contact would be a second long then, and might close between a rung's look and its making:
     they are the lender's own where the account lives, and switched off.
     """
-    policies = tmp_path / "policies"
-    shutil.copytree(ROOT / "policies", policies)
-    shutil.copy(Path(__file__).parent / "short_ladder.yaml", policies / "ladders" / "card-standard.yaml")
-    rules = policies / "contact-rules" / "HOUSE.yaml"
-    own_hours = "switched_off: [HOUSE-QH, US-FP-QH-POLICY]\n\nquiet_hours:"
-    rules.write_text(rules.read_text().replace("quiet_hours:", own_hours, 1))
+    policies = policies_with(Path(__file__).parent / "short_ladder.yaml", tmp_path, at_any_hour=True)
     environment = {
         "ARREARS_DATABASE_URL": f"sqlite:///{tmp_path / 'ledger.db'}",
         "ARREARS_OUTBOX": str(tmp_path / "outbox"),

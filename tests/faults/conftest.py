@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.cluster import Cluster, NoServer
 from tests.support.landings import Stairs, stairs_on
 from tests.support.mortals import Mortals
 from tests.support.twilio_stand_in import ACCOUNT_SID, AUTH_TOKEN, SENDER, TwilioStandIn
@@ -24,6 +25,17 @@ DATABASES = [pytest.param(name, marks=pytest.mark.xdist_group(f"faults-{name}"))
 @pytest.fixture(scope="session", params=DATABASES)
 def stairs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stairs]:
     yield from stairs_on(request.param, tmp_path_factory.mktemp(f"stairs-{request.param}"))
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL server of the test's own with an empty database."""
+    try:
+        with Cluster() as started:
+            started.new_database()
+            yield started
+    except NoServer as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

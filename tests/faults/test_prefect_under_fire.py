@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import threading
 import time
 from collections import defaultdict
@@ -38,8 +37,9 @@ from tests.builders import ROOT
 from tests.conftest import HEADER, a_row
 from tests.support.audit import assert_each_once, books_of
 from tests.support.bad_road import BadRoad, Manner
-from tests.support.cluster import Cluster, NoServer
+from tests.support.cluster import Cluster
 from tests.support.ledgers import sqlite_ledger
+from tests.support.policies import policies_with
 from tests.support.prefect_house import AnyProcess, PrefectServer, end, wait_for, worker
 from tests.support.twilio_stand_in import ACCOUNT_SID, AUTH_TOKEN, SENDER, TwilioStandIn
 from tests.support.warm import Warm
@@ -117,29 +117,8 @@ class World:
 
 
 @pytest.fixture
-def twilio() -> Iterator[TwilioStandIn]:
-    with TwilioStandIn() as stand_in:
-        yield stand_in
-
-
-@pytest.fixture
-def cluster() -> Iterator[Cluster]:
-    try:
-        with Cluster() as started:
-            started.new_database()
-            yield started
-    except NoServer as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture
 def world(tmp_path: Path, twilio: TwilioStandIn, cluster: Cluster, warm_prefect: Warm) -> Iterator[World]:
-    policies = tmp_path / "policies"
-    shutil.copytree(ROOT / "policies", policies)
-    shutil.copy(ROOT / "tests/e2e/short_ladder.yaml", policies / "ladders" / "card-standard.yaml")
-    rules = policies / "contact-rules" / "HOUSE.yaml"
-    own_hours = "switched_off: [HOUSE-QH, US-FP-QH-POLICY]\n\nquiet_hours:"
-    rules.write_text(rules.read_text().replace("quiet_hours:", own_hours, 1))
+    policies = policies_with(ROOT / "tests/e2e/short_ladder.yaml", tmp_path, at_any_hour=True)
     environment = {
         "ARREARS_DATABASE_URL": cluster.url,
         "ARREARS_OUTBOX": str(tmp_path / "outbox"),

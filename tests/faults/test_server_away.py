@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import text
 
 from arrears.ledger.database import Ledger, LedgerAway, LedgerBusy, LedgerError
 from arrears.ledger.limits import Limits
-from tests.support.cluster import Cluster, NoServer
+from tests.support.cluster import Cluster
 
 pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults-postgresql")]
 PUT = text("INSERT INTO ledger_state VALUES (:name, 'x')")
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    try:
-        with Cluster() as started:
-            started.new_database()
-            yield started
-    except NoServer as error:
-        pytest.skip(str(error))
 
 
 def test_a_session_that_is_ended_is_told_so_and_the_next_one_works(cluster: Cluster) -> None:

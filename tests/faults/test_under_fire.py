@@ -6,15 +6,13 @@ Short by default; ARREARS_FULL_FAULTS=1 (`make faults`) takes more people throug
 from __future__ import annotations
 
 import os
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.builders import ROOT
 from tests.support.audit import assert_each_once, books_of, interruptions, life_of
 from tests.support.campaign import (
     Crew,
@@ -25,9 +23,10 @@ from tests.support.campaign import (
     faults_of_twilio,
     live,
 )
-from tests.support.cluster import Cluster, NoServer
+from tests.support.cluster import Cluster
 from tests.support.ledgers import ledger_on
 from tests.support.mortals import Mortals
+from tests.support.policies import policies_with
 from tests.support.twilio_stand_in import TwilioStandIn
 
 FULL = os.environ.get("ARREARS_FULL_FAULTS") == "1"
@@ -80,10 +79,8 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory, mortals: Mortals) -> Stage:
-    folder = tmp_path_factory.mktemp("policies") / "policies"
-    shutil.copytree(ROOT / "policies", folder)
-    shutil.copy(Path(__file__).parent / "thirty_days.yaml", folder / "ladders" / "card-standard.yaml")
-    return Stage(folder, mortals)
+    policies = policies_with(Path(__file__).parent / "thirty_days.yaml", tmp_path_factory.mktemp("policies"))
+    return Stage(policies, mortals)
 
 
 @pytest.fixture(scope="module")
@@ -94,15 +91,6 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, stage: Stage) -> Lives
         lived = stage.play(folder / "world", url)
     assert not lived.interrupted
     return lived.lives
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    try:
-        with Cluster() as started:
-            yield started
-    except NoServer as error:
-        pytest.skip(str(error))
 
 
 def assert_the_same(lives: Lives, undisturbed: Lives) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import os
-import pwd
 import shutil
 import signal
 import subprocess
@@ -53,7 +52,6 @@ class Cluster:
 
     def __enter__(self) -> Self:
         self._bin = binaries()
-        self._user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
         mount = ["mount", "-t", "tmpfs", "-o", f"size={_SMALL}m", "tmpfs", str(self.folder)]
         self.is_small = subprocess.run(mount, capture_output=True, check=False).returncode == 0
         if os.geteuid() == 0:
