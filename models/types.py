@@ -1,10 +1,12 @@
 """Column types shared by all tables."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import DateTime, Dialect
+from sqlalchemy.orm.attributes import instance_state
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
@@ -38,6 +40,16 @@ class UTCDateTime(TypeDecorator[datetime]):
             return value
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        if dialect.name == "postgresql":
+            # Two dozen instants a step: one call for each instead of two.
+            return _in_utc
+        return super().result_processor(dialect, coltype)
+
+
+def _in_utc(value: datetime | None) -> datetime | None:
+    return value if value is None or value.tzinfo is UTC else value.astimezone(UTC)
+
 
 class Row(SQLModel):
     """A row whose columns are set by SQLAlchemy alone.
@@ -55,6 +67,14 @@ class Row(SQLModel):
         values.update(defaults)
         values.update(columns)
         values.update((name, make()) for name, make in made if name not in columns)
+
+    def take(self, **columns: Any) -> None:
+        """Set columns, quicker than one by one as long as the row has never been in the database."""
+        if instance_state(self).key is None:
+            vars(self).update(columns)
+        else:
+            for name, value in columns.items():
+                setattr(self, name, value)
 
     if not TYPE_CHECKING:
         # Straight to SQLAlchemy's descriptors, and for what is not there no search among pydantic's private attributes.

@@ -23,7 +23,7 @@ from sqlmodel import Session, col, or_, select
 import models
 from arrears.engine.life.events import LifeEvent
 from arrears.ledger import state
-from arrears.ledger.among import among
+from arrears.ledger.among import among, array_of
 from arrears.ledger.life import to_event
 from arrears.ledger.since import Since, changed_since, this_instant
 from models.types import UTCDateTime
@@ -217,7 +217,7 @@ def _counters(session: Session, holders: set[str], *, wait: bool) -> set[str]:
     take = "pg_advisory_xact_lock" if wait else "pg_try_advisory_xact_lock"
     rows = session.connection().execute(
         text(f"SELECT id, {take}(hashtextextended(id, 0)) FROM unnest(CAST(:ids AS text[])) AS id"),
-        {"ids": sorted(holders)},
+        {"ids": array_of(sorted(holders))},
     )
     return {holder_id for holder_id, taken in rows if wait or taken}
 

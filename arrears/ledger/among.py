@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
 
-from sqlalchemy import ColumnElement, String, any_, bindparam
+from sqlalchemy import ColumnElement, any_, bindparam
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped
+from sqlalchemy.types import String
 from sqlmodel import Session
 
 
@@ -18,4 +20,19 @@ def among(session: Session, column: Mapped[str], values: Collection[str]) -> Col
     """
     if session.get_bind().dialect.name != "postgresql":
         return column.in_(values)
-    return column == any_(bindparam(None, list(values), type_=ARRAY(String), unique=True))
+    return column == any_(bindparam(None, values, type_=_WrittenArray(String), unique=True))
+
+
+def array_of(values: Iterable[str]) -> str:
+    """An array as PostgreSQL reads it. psycopg writes one value by value, with a pattern: four times as long."""
+    return "{" + ",".join(['"' + each.replace("\\", "\\\\").replace('"', '\\"') + '"' for each in values]) + "}"
+
+
+class _WrittenArray(ARRAY[str]):
+    """An array that is written by us: to psycopg it is a word of no type, which PostgreSQL takes for the array it is."""
+
+    cache_ok = True
+    render_bind_cast = True
+
+    def bind_processor(self, dialect: Any) -> Callable[[Any], Any]:
+        return array_of

@@ -99,7 +99,10 @@ class CaseFile:
     @property
     def ever_placed(self) -> bool:
         """Whether an agency has had the account in this case."""
-        return any(of["channel"] == _AGENCY and of["status"] == StepStatus.DONE for of in map(vars, self.steps))
+        for of in map(vars, self.steps):
+            if of["channel"] == _AGENCY and of["status"] == StepStatus.DONE:
+                return True
+        return False
 
     def placements(self, terms: Callable[[str], RecallTerms] = lambda _: RecallTerms()) -> tuple[Placement, ...]:
         """The case's placements as they stand; `terms` by rung."""
@@ -154,25 +157,25 @@ class CaseFile:
         turn: Turn | None = None,
     ) -> Case:
         """What `decide` sees."""
-        account, case = self.account, self.case
-        status = CaseStatus(case.status)
+        account, case = vars(self.account), vars(self.case)
+        status = CaseStatus(case["status"])
         placed = self.placements() if self.ever_placed else ()
         return Case(
-            account_id=account.id,
-            due_date=case.due_date,
-            amount_due=Money(account.amount_due, account.currency),
-            balance=Money(account.balance, account.currency),
+            account_id=account["id"],
+            due_date=case["due_date"],
+            amount_due=Money(account["amount_due"], account["currency"]),
+            balance=Money(account["balance"], account["currency"]),
             zone=self.zone,
             # `held` is what a suspension looks like from outside; decide is given the suspension itself.
             status=CaseStatus.DELINQUENT if status is CaseStatus.HELD else status,
-            steps=tuple(_step(step) for step in self.steps),
+            steps=tuple(map(_step, self.steps)),
             approvals=frozenset(rung for rung, state in approvals.items() if state.complete),
             wanted_approvals={rung: state.wants for rung, state in approvals.items() if not state.complete},
             papers_lacking=papers_lacking,
             suspension=suspension,
             turn=turn,
-            halted_why=case.halted_why,
-            outcome=case.outcome,
+            halted_why=case["halted_why"],
+            outcome=case["outcome"],
             last_payment_at=self.last_payment_at,
             broken_at=broken_at,
             lost_contact=not self.number,
@@ -190,14 +193,14 @@ class CaseFile:
 
     def facts(self, **known: Any) -> Facts:
         """What contact law may turn on, besides what else is `known`: without any, enough to judge holds."""
-        account = self.account
+        account = vars(self.account)
         holds = [hold_fact(row) for row in self.holds]
         holds.extend(hold_fact(row, other_debt=True) for row in self.holds_elsewhere)
         return Facts(
-            jurisdictions=tuple(account.jurisdictions),
-            zones=tuple(account.zones),
+            jurisdictions=tuple(account["jurisdictions"]),
+            zones=tuple(account["zones"]),
             holds=tuple(holds),
-            email_known=bool(account.email),
+            email_known=bool(account["email"]),
             **known,
         )
 
@@ -262,14 +265,15 @@ def address_of(account: models.Account) -> str:
 def _file_ahead(person: Person, case: models.Case, account: models.Account) -> CaseFile:
     """The lists are the transaction's own: what is added to the file's shows to whoever reads it again."""
     holds = person.holds_of(account) if person.holds else []
+    account_id, case_id = vars(account)["id"], vars(case)["id"]
     return CaseFile(
         account=account,
         case=case,
-        steps=person.steps[case.id],
-        approvals=_approvals(person.approvals[case.id]),
-        holds=[hold for hold in holds if hold.account_id == account.id],
-        holds_elsewhere=[hold for hold in holds if hold.account_id != account.id],
-        life=person.life[account.id],
+        steps=person.steps[case_id],
+        approvals=_approvals(person.approvals[case_id]),
+        holds=[hold for hold in holds if hold.account_id == account_id],
+        holds_elsewhere=[hold for hold in holds if hold.account_id != account_id],
+        life=person.life[account_id],
     )
 
 

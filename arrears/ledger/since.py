@@ -9,11 +9,13 @@ from typing import Final
 from sqlalchemy import text
 from sqlmodel import Session
 
+from arrears.ledger.among import array_of
+
 # A transaction that was not over at the moment has a number from `horizon` on, and so have the rows that it writes.
 # Our own transactions wrote of steps and cases what stands in memory; whatever else they wrote is to be read.
 _CHANGED: Final = text("""
     WITH written AS MATERIALIZED (SELECT age(CAST(:horizon AS xid)) AS since),
-    accounts AS MATERIALIZED (SELECT id, holder_id, age(xmin) AS age FROM accounts WHERE holder_id = ANY(:persons))
+    accounts AS MATERIALIZED (SELECT id, holder_id, age(xmin) AS age FROM accounts WHERE holder_id = ANY(CAST(:persons AS text[])))
     SELECT holder_id FROM accounts, written WHERE age <= since
     UNION ALL SELECT holder_id FROM accounts JOIN cases ON account_id = accounts.id, written
         WHERE age(cases.xmin) <= since AND cases.xmin::text <> ALL(:own)
@@ -54,5 +56,5 @@ def this_instant(session: Session, before: Since | None = None) -> Since | None:
 
 def changed_since(session: Session, moment: Since, persons: Collection[str]) -> set[str]:
     """The persons about whom anything but a hold has been written since, by somebody else or not in steps and cases."""
-    told = {"horizon": moment.horizon, "own": list(moment.own), "persons": list(persons)}
+    told = {"horizon": moment.horizon, "own": list(moment.own), "persons": array_of(persons)}
     return set(session.connection().execute(_CHANGED, told).scalars())

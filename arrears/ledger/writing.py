@@ -47,7 +47,7 @@ def write_rows(session: Session) -> None:
     # A new row without an id has to be asked for it.
     steps = [step for step in session.new if isinstance(step, models.Step) and step.id is not None]
     changed = [row for row in session.dirty if isinstance(row, models.Case | models.Step)]
-    _insert_all(session, models.Step, [vars(step) for step in steps])
+    _insert_all(session, models.Step, [_columns_of(step) for step in steps])
     for kind in (models.Case, models.Step):
         _update_all(session, kind, [instance_state(row) for row in changed if type(row) is kind])
     # The end of a flush: the rows are as the database has them.
@@ -57,18 +57,20 @@ def write_rows(session: Session) -> None:
 def insert_log(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     """Write so many rows of the log, all with the same columns."""
     if session.get_bind().dialect.name == "postgresql" and len(rows) >= _MANY:
-        _insert_all(session, models.Event, rows, frozenset(rows[0]))
+        _insert_all(session, models.Event, rows)
     else:
         session.connection().execute(insert(models.Event), rows)
 
 
-def _insert_all(
-    session: Session, kind: Any, rows: Sequence[Mapping[str, Any]], columns: _Columns | None = None
-) -> None:
+def _columns_of(row: models.Step) -> dict[str, Any]:
+    columns = vars(row).copy()
+    del columns["_sa_instance_state"]
+    return columns
+
+
+def _insert_all(session: Session, kind: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     if rows:
-        columns = columns or frozenset(kind.__table__.columns.keys())
-        given = [{name: row[name] for name in columns} for row in rows]
-        session.connection().execute(_inserting(kind, columns), {"rows": _document(given)})
+        session.connection().execute(_inserting(kind, frozenset(rows[0])), {"rows": _document(rows)})
 
 
 def _update_all(session: Session, kind: Any, states: Sequence[InstanceState[Any]]) -> None:

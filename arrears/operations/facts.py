@@ -70,9 +70,9 @@ def read_facts(
 def _given(file: CaseFile, ladder: Ladder) -> tuple[NoticeGiven, ...]:
     by_name = ladder.by_name
     return tuple(
-        NoticeGiven(rung.gives, step.at)
-        for step in file.steps
-        if step.status == StepStatus.DONE and step.at and (rung := by_name.get(step.rung)) and rung.gives
+        NoticeGiven(rung.gives, of["at"])
+        for of in map(vars, file.steps)
+        if of["status"] == StepStatus.DONE and of["at"] and (rung := by_name.get(of["rung"])) and rung.gives
     )
 
 
@@ -84,9 +84,9 @@ def _charged_off(services: Services, file: CaseFile, dpd: int) -> bool:
 def _threatened(file: CaseFile, ladder: Ladder) -> bool:
     by_name = ladder.by_name
     return any(
-        step.status == StepStatus.DONE
-        and (step.stage == Stage.LEGAL or ((rung := by_name.get(step.rung)) is not None and rung.threatens_suit))
-        for step in file.steps
+        of["status"] == StepStatus.DONE
+        and (of["stage"] == Stage.LEGAL or ((rung := by_name.get(of["rung"])) is not None and rung.threatens_suit))
+        for of in map(vars, file.steps)
     )
 
 

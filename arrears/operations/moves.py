@@ -214,9 +214,12 @@ class _Desk:
         facts = gate_facts(self.services, self.session, self.file, ladder, rung, now=now)
         verdict = gate(proposal, self.services.rulebook, facts, now=now)
         step = self._planned(rung, attempt, due_at)
-        step.rules = list(verdict.rules)
-        step.verdict = recorded(verdict, proposal, facts, self.services.rulebook.version, now)
-        step.actor, step.number = proposal.actor, proposal.number
+        step.take(
+            rules=list(verdict.rules),
+            verdict=recorded(verdict, proposal, facts, self.services.rulebook.version, now),
+            actor=proposal.actor,
+            number=proposal.number,
+        )
         match verdict:
             case Allow():
                 mine = Contact(self.file, rung, attempt, due_at, proposal, facts, verdict)
@@ -286,8 +289,7 @@ class _Desk:
             step.unreached = rung.channel is ChannelName.SMS and not self.file.text_numbers
             self._log("failed", now, step, why=step.reason)
             return None
-        step.status, step.at, step.reason, step.needs_person = StepStatus.INTENDED, now, "", False
-        step.intended_wall = wall
+        step.take(status=StepStatus.INTENDED, at=now, reason="", needs_person=False, intended_wall=wall)
         claim(self.services, step, wall)
         # Until the outcome is known there is nothing here for another sweep to look at.
         self.file.case.retry_at = step.lease_until
@@ -408,21 +410,21 @@ class _Desk:
 
 def claim(services: Services, step: models.Step, wall: datetime) -> None:
     """The step is this process's to carry out or look up, until the lease from `wall` runs out."""
-    step.owner = this_process()
-    step.lease_until = wall + timedelta(seconds=services.settings.lease_seconds)
+    step.take(owner=this_process(), lease_until=wall + timedelta(seconds=services.settings.lease_seconds))
 
 
 def intent_of(step: models.Step) -> Intent:
     """The committed intent as a channel sees it."""
-    assert step.at is not None
-    assert step.intended_wall is not None
+    of = vars(step)
+    assert of["at"] is not None
+    assert of["intended_wall"] is not None
     return Intent(
-        key=f"{step.case_id}/{step.rung}/{step.attempt}",
-        account_id=step.account_id,
-        rung=step.rung,
-        attempt=step.attempt,
-        reference=step.reference,
-        payload=step.payload,
-        at=step.at,
-        wall=step.intended_wall,
+        key=f"{of['case_id']}/{of['rung']}/{of['attempt']}",
+        account_id=of["account_id"],
+        rung=of["rung"],
+        attempt=of["attempt"],
+        reference=of["reference"],
+        payload=of["payload"],
+        at=of["at"],
+        wall=of["intended_wall"],
     )

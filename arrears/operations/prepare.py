@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 from sqlmodel import Session
@@ -39,6 +40,7 @@ logger = logging.getLogger(__name__)
 
 # How long a text may wait at the provider, as the hours of contact allow.
 _VALID_FOR = tuple(timedelta(minutes=minutes) for minutes in (240, 120, 60, 30, 10))
+_address = itemgetter("street", "city", "region", "postal_code", "country")
 # An amount as most texts have it, in minor units.
 _ORDINARY = 12_000
 
@@ -173,27 +175,27 @@ def contact_context(
     now: datetime,
 ) -> ContactContext:
     """The facts a template may use about this account, and `others` that the message is about as well, at `now`."""
-    account, settings = file.account, services.settings
+    account, due_date, settings = vars(file.account), file.case.due_date, services.settings
     today = local_date(now, file.zone)
     return ContactContext(
-        account_id=account.id,
-        holder_name=account.name,
-        address=Address(account.street, account.city, account.region, account.postal_code, account.country),
-        locale=account.locale,
-        creditor=account.creditor or settings.creditor,
+        account_id=account["id"],
+        holder_name=account["name"],
+        address=Address(*_address(account)),
+        locale=account["locale"],
+        creditor=account["creditor"] or settings.creditor,
         creditor_phone=settings.creditor_phone,
         creditor_address=settings.creditor_address,
         payment_url=settings.payment_url,
-        amount_due=Money(account.amount_due, account.currency),
-        balance=Money(account.balance, account.currency),
-        due_date=file.case.due_date,
-        days_past_due=(today - file.case.due_date).days,
+        amount_due=Money(account["amount_due"], account["currency"]),
+        balance=Money(account["balance"], account["currency"]),
+        due_date=due_date,
+        days_past_due=(today - due_date).days,
         today=today,
         reference=step.reference,
         rung=step.rung,
         attempt=step.attempt,
         agency=agency,
-        email=account.email,
+        email=account["email"],
         others=tuple(_other(other) for other in others),
     )
 

@@ -95,8 +95,10 @@ class Services:
 
     def limitation_of(self, file: CaseFile) -> Reckoned | None:
         """The limitation period of the claim; None when nobody knows it."""
-        account = file.account
-        return self.limitation.reckon(account.country, account.region, file.last_payment_on, file.case.due_date)
+        account = vars(file.account)
+        return self.limitation.reckon(
+            account["country"], account["region"], file.last_payment_on, vars(file.case)["due_date"]
+        )
 
     def referral_policy(self, account: models.Account) -> ReferralPolicy:
         """What a referral of this account holds."""
