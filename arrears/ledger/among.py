@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, any_, bindparam
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ColumnElement, Dialect, any_, bindparam
 from sqlalchemy.orm import Mapped
-from sqlalchemy.types import String
+from sqlalchemy.types import UserDefinedType
 from sqlmodel import Session
 
 
@@ -20,7 +19,7 @@ def among(session: Session, column: Mapped[str], values: Collection[str]) -> Col
     """
     if session.get_bind().dialect.name != "postgresql":
         return column.in_(values)
-    return column == any_(bindparam(None, values, type_=_WrittenArray(String), unique=True))
+    return column == any_(bindparam(None, values, type_=_WrittenArray(), unique=True))
 
 
 def array_of(values: Iterable[str]) -> str:
@@ -28,11 +27,14 @@ def array_of(values: Iterable[str]) -> str:
     return "{" + ",".join(['"' + each.replace("\\", "\\\\").replace('"', '\\"') + '"' for each in values]) + "}"
 
 
-class _WrittenArray(ARRAY[str]):
-    """An array that is written by us: to psycopg it is a word of no type, which PostgreSQL takes for the array it is."""
+class _WrittenArray(UserDefinedType[Collection[str]]):
+    """An array that is written by us: to psycopg a word of no type, which PostgreSQL takes for the array it is."""
 
     cache_ok = True
     render_bind_cast = True
 
-    def bind_processor(self, dialect: Any) -> Callable[[Any], Any]:
+    def get_col_spec(self, **_: Any) -> str:
+        return "VARCHAR[]"
+
+    def bind_processor(self, dialect: Dialect) -> Any:
         return array_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import String, bindparam
 from sqlalchemy import select as select_columns
@@ -36,6 +36,9 @@ from arrears.ledger.ahead import Person, person_of
 from arrears.ledger.life import opening_of, to_event
 
 _AGENCY = str(ChannelName.AGENCY)
+# Quicker than to ask the enumeration, which is done for every step at every look.
+_CHANNELS: Final[dict[str, ChannelName]] = {str(name): name for name in ChannelName}
+_STATUSES: Final[dict[str, StepStatus]] = {str(status): status for status in StepStatus}
 
 
 class UnknownAccount(LookupError):
@@ -99,10 +102,7 @@ class CaseFile:
     @property
     def ever_placed(self) -> bool:
         """Whether an agency has had the account in this case."""
-        for of in map(vars, self.steps):
-            if of["channel"] == _AGENCY and of["status"] == StepStatus.DONE:
-                return True
-        return False
+        return any(of["channel"] == _AGENCY and of["status"] == StepStatus.DONE for of in map(vars, self.steps))
 
     def placements(self, terms: Callable[[str], RecallTerms] = lambda _: RecallTerms()) -> tuple[Placement, ...]:
         """The case's placements as they stand; `terms` by rung."""
@@ -140,11 +140,15 @@ class CaseFile:
     @property
     def zone(self) -> str:
         """The zone in which this account's days are counted."""
-        return next(iter(self.account.zones), "")
+        return next(iter(vars(self.account)["zones"]), "")
 
     def step(self, rung: str, attempt: int) -> models.Step | None:
         """The row of one attempt, if it exists."""
-        return next((s for s in self.steps if s.rung == rung and s.attempt == attempt), None)
+        for step in self.steps:
+            of = vars(step)
+            if of["rung"] == rung and of["attempt"] == attempt:
+                return step
+        return None
 
     def snapshot(
         self,
@@ -350,8 +354,8 @@ def _step(row: models.Step) -> Step:
     return Step(
         rung=of["rung"],
         attempt=of["attempt"],
-        channel=ChannelName(of["channel"]),
-        status=StepStatus(of["status"]),
+        channel=_CHANNELS[of["channel"]],
+        status=_STATUSES[of["status"]],
         at=of["at"],
         not_before=of["not_before"],
         needs_person=of["needs_person"],

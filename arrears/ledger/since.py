@@ -15,7 +15,9 @@ from arrears.ledger.among import array_of
 # Our own transactions wrote of steps and cases what stands in memory; whatever else they wrote is to be read.
 _CHANGED: Final = text("""
     WITH written AS MATERIALIZED (SELECT age(CAST(:horizon AS xid)) AS since),
-    accounts AS MATERIALIZED (SELECT id, holder_id, age(xmin) AS age FROM accounts WHERE holder_id = ANY(CAST(:persons AS text[])))
+    accounts AS MATERIALIZED (
+        SELECT id, holder_id, age(xmin) AS age FROM accounts WHERE holder_id = ANY(CAST(:persons AS text[]))
+    )
     SELECT holder_id FROM accounts, written WHERE age <= since
     UNION ALL SELECT holder_id FROM accounts JOIN cases ON account_id = accounts.id, written
         WHERE age(cases.xmin) <= since AND cases.xmin::text <> ALL(:own)

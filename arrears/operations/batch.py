@@ -251,8 +251,10 @@ def _make(
     results: dict[str, _Result] = {}
     singly: list[Intended | InDoubt] = []
     in_bulk: defaultdict[ChannelName, list[Intent]] = defaultdict(list)
+    # Asked of each channel once: what a protocol wants is looked up anew every time.
+    at_once = {name for name, channel in services.channels.items() if isinstance(channel, Bulk)}
     for move in moves:
-        if isinstance(move, Intended) and isinstance(services.channels[move.channel], Bulk):
+        if isinstance(move, Intended) and move.channel in at_once:
             in_bulk[move.channel].append(move.intent)
         else:
             singly.append(move)

@@ -52,11 +52,11 @@ def heed_limit(services: Services, session: Session, file: CaseFile, *, at: date
 
     In the caller's transaction, which holds the case's lock.
     """
-    case = file.case
+    case, known = file.case, vars(file.case)
     ends = services.limitation_ends(file)
-    if case.limitation_ends != ends:
+    if known["limitation_ends"] != ends:
         case.limitation_ends = ends
-    if ends is None or case.limit_told == ends or case.status == CaseStatus.CLOSED:
+    if ends is None or known["limit_told"] == ends or known["status"] == CaseStatus.CLOSED:
         return
     left = _days_left(file.account, ends, at)
     if not _is_near(services, file.account, left):

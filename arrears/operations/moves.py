@@ -156,12 +156,13 @@ class _Desk:
     def move(self, *, intend: bool, only: str | None) -> Move:
         wall = self.services.clock.wall()
         for step in self.file.steps:
-            if step.status == StepStatus.INTENDED:
+            if vars(step)["status"] == StepStatus.INTENDED:
                 return self._in_flight(step, wall)
-        if self.file.case.retry_at is not None and self.file.case.retry_at > wall:
+        retry_at = self.file.case.retry_at
+        if retry_at is not None and retry_at > wall:
             return Standstill(
                 self.file.case.next_reason,
-                wall_until=self.file.case.retry_at,
+                wall_until=retry_at,
                 rung=self.file.case.next_rung,
                 zone=self.file.zone,
             )
