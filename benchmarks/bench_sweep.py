@@ -2,8 +2,10 @@
 
     PYTHONPATH=. .venv/bin/python benchmarks/bench_sweep.py [--accounts 5000] [--processes 2] [--only raw,dbos]
 
-The same work on every side: five steps an account with a ledger write each, waits skipped, PostgreSQL, the same number
-of processes. Ours keeps all its guarantees; the rivals write less (see `sides/`) and are set up to be quick.
+On every side five steps an account with a ledger write each, waits skipped, PostgreSQL, the same number of processes.
+Ours keeps all its guarantees. The rivals are set up to be quick, and measured twice: with the least that a step can do,
+an effect and a small row, and with the same work as ours (`sides/same.py`): decide, ask the contact rules, fill in the
+text, commit intent and log, make the effect, commit outcome, log and the next wait.
 `--accounts` is for our side; the others get as many as take about as long. The rivals come from the dependency group
 `bench`, into `.venv-bench`, on the first run. ARREARS_TEST_POSTGRES_URL names the server, BENCH_REDIS_URL a Redis with
 an empty database (redis://127.0.0.1:6379/9).
@@ -19,6 +21,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,6 +49,9 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--threads", type=int, default=8, help="of each of the rivals' processes")
     parser.add_argument("--only", default="ours,raw,dbos,celery,prefect")
+    parser.add_argument(
+        "--work", default="least,same", help="what a rival's step does: the least, and the same as ours"
+    )
     parser.add_argument("--profile", action="store_true", help="where the time of our side goes, in one process")
     wanted = parser.parse_args()
     only, accounts, processes, threads = wanted.only.split(","), wanted.accounts, wanted.processes, wanted.threads
@@ -56,11 +62,11 @@ def main() -> None:
     with ExitStack() as stack:
         here = Path(stack.enter_context(tempfile.TemporaryDirectory()))
 
-        def side(name: str, measure: Callable[[str, Path], Measured], ours_is: float | None = None) -> Measured:
+        def side(name: str, measure: Callable[..., Measured], ours_is: float | None = None) -> Measured:
             folder = here / name
             folder.mkdir()
             with postgres() as url:
-                found = measure(url, folder)
+                found = measure(url, folder=folder)
             print(found.line(ours_is), flush=True)
             return found
 
@@ -82,29 +88,24 @@ def main() -> None:
             for size, most in ((batch, 10 * steps), (1, max(steps // 5, 1000))):
                 with postgres() as url:
                     print(raw.bare(url, size=size, processes=processes, steps=most).line(rate), flush=True)
-        how = {"processes": processes, "threads": threads}
-        if "dbos" in only:
-            with postgres("postgresql") as system:
-                side(
-                    "dbos",
-                    lambda url, folder: dbos_side.measured(url, system, folder, accounts=accounts // 5, **how),
-                    rate,
-                )
         if "celery" in only and not celery_side.reached(broker):
             print(f"Celery: not measured, no Redis answers at {broker}")
-        elif "celery" in only:
-            side(
-                "celery",
-                lambda url, folder: celery_side.measured(url, broker, folder, accounts=accounts // 2, **how),
-                rate,
-            )
-        if "prefect" in only:
-            with postgres("postgresql+asyncpg") as database:
-                side(
-                    "prefect",
-                    lambda url, f: prefect_side.measured(url, database, f, accounts=accounts // 20, **how),
-                    rate,
-                )
+            only.remove("celery")
+        for work in wanted.work.split(","):
+            # The same work takes a rival about twice as long.
+            fewer = 2 if work == "same" else 1
+            how = {"processes": processes, "threads": threads, "work": work}
+            if "dbos" in only:
+                with postgres("postgresql") as system:
+                    measure = partial(dbos_side.measured, system=system, accounts=accounts // 5 // fewer, **how)
+                    side(f"dbos-{work}", measure, rate)
+            if "celery" in only:
+                measure = partial(celery_side.measured, broker=broker, accounts=accounts // 2 // fewer, **how)
+                side(f"celery-{work}", measure, rate)
+            if "prefect" in only:
+                with postgres("postgresql+asyncpg") as database:
+                    measure = partial(prefect_side.measured, database=database, accounts=accounts // 20, **how)
+                    side(f"prefect-{work}", measure, rate)
 
 
 if __name__ == "__main__":

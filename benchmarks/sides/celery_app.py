@@ -14,11 +14,12 @@ from pathlib import Path
 import psycopg
 from celery import Celery
 
-from benchmarks.sides import ledger
+from benchmarks.sides import ledger, same
 from benchmarks.sides.common import RUNGS, Effects
 
 URL = ledger.plain(os.environ["BENCH_URL"])
 FOLDER = Path(os.environ["BENCH_FOLDER"])
+SAME = os.environ["BENCH_WORK"] == "same"
 _own = threading.local()
 
 app = Celery("ladder", broker=os.environ["BENCH_REDIS"])
@@ -36,6 +37,11 @@ app.conf.update(
 @cache
 def _effects(process: int) -> Effects:
     return Effects(FOLDER / "effects")
+
+
+@cache
+def _steps(process: int) -> same.Steps:
+    return same.Steps(os.environ["BENCH_URL"], FOLDER)
 
 
 def _connection() -> psycopg.Connection[tuple[object, ...]]:
@@ -59,7 +65,9 @@ def due() -> None:
 def step(account_id: str, number: int) -> None:
     """Intent, effect, outcome; then the next, for which nobody waits here."""
     at = (account_id, RUNGS[number])
-    if _connection().execute(ledger.INTEND, at).rowcount:
+    if SAME:
+        _steps(os.getpid()).make(_connection(), *at)
+    elif _connection().execute(ledger.INTEND, at).rowcount:
         _effects(os.getpid()).make(*at)
         _connection().execute(ledger.DONE, at)
     if number + 1 < len(RUNGS):

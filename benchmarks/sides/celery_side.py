@@ -14,8 +14,9 @@ from pathlib import Path
 import psycopg
 import redis
 
-from benchmarks.sides import ledger
+from benchmarks.sides import ledger, same
 from benchmarks.sides.common import LONGEST_S, RUNGS, Measured, count_effects
+from benchmarks.sides.rivals import SAID, lay
 
 _CELERY = (sys.executable, "-m", "celery", "-A", "benchmarks.sides.celery_app")
 
@@ -37,12 +38,15 @@ def reached(broker: str) -> bool:
         return False
 
 
-def measured(url: str, broker: str, folder: Path, *, accounts: int, processes: int, threads: int) -> Measured:
+def measured(
+    url: str, broker: str, folder: Path, *, accounts: int, processes: int, threads: int, work: str
+) -> Measured:
     """Every account's five tasks; from the first intent to the last outcome, the start of the workers not counted."""
-    ledger.lay(url, accounts)
+    lay(url, folder, accounts, work)
     queues = redis.Redis.from_url(broker)
     assert queues.dbsize() == 0, f"{broker} is in use"
-    environment = os.environ | {"BENCH_URL": url, "BENCH_REDIS": broker, "BENCH_FOLDER": str(folder), "PYTHONPATH": "."}
+    environment = os.environ | {"BENCH_URL": url, "BENCH_REDIS": broker, "BENCH_FOLDER": str(folder), "PYTHONPATH": ".",
+                                "BENCH_WORK": work}  # fmt: skip
     worker = ("worker", "--pool", "threads", "-c", str(threads), "--without-gossip", "--without-mingle",
               "--without-heartbeat", "-l", "ERROR")  # fmt: skip
     commands = [(*worker, "-n", f"w{number}@%h") for number in range(processes)]
@@ -61,7 +65,7 @@ def measured(url: str, broker: str, folder: Path, *, accounts: int, processes: i
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     # With what their start takes: a few seconds.
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    _, seconds = ledger.steps_done(url)
+    seconds = same.seconds(url) if work == "same" else ledger.seconds(url)
     effects, distinct = count_effects(folder / "effects")
-    side = f"Celery, beat and a task a step, {threads} threads"
+    side = f"Celery, beat and a task a step, {threads} threads{SAID[work]}"
     return Measured(side, processes, accounts * len(RUNGS), effects, distinct, seconds, cpu)

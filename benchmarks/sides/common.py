@@ -45,7 +45,7 @@ class Measured:
         proof = "each once" if self.exactly_once else f"NOT ONCE: {self.effects:,} of {self.wanted:,}"
         ratio = f"  ours is {ours / self.rate:5.2f} x" if ours else ""
         busy = f"{1000 * self.cpu / self.wanted:6.2f} ms"
-        what = f"{self.side:46} {self.processes} proc."
+        what = f"{self.side:60} {self.processes} proc."
         return f"{what} {self.rate:8,.0f} steps/s {busy} of processor a step  {self.wanted:>7,} steps, {proof}{ratio}"
 
 

@@ -10,17 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from psycopg_pool import ConnectionPool
-
 from benchmarks.sides import ledger
-from benchmarks.sides.common import RUNGS, Effects, Measured, accounts_of, count_effects, together
+from benchmarks.sides.common import RUNGS, Measured, accounts_of, count_effects, together
+from benchmarks.sides.rivals import SAID, lay, maker
 
 
-def _share(start: Any, number: int, of: int, url: str, system: str, folder: Path, accounts: int, threads: int) -> int:
+def _share(
+    start: Any, number: int, of: int, url: str, system: str, folder: Path, accounts: int, threads: int, work: str
+) -> int:
     from dbos import DBOS, DBOSConfig
 
-    effects = Effects(folder)
-    pool = ConnectionPool(ledger.plain(url), min_size=threads, max_size=threads, kwargs={"autocommit": True}, open=True)
+    made = maker(url, folder, threads, work)
     config: DBOSConfig = {
         "name": "ladder",
         "system_database_url": system,
@@ -34,9 +34,7 @@ def _share(start: Any, number: int, of: int, url: str, system: str, folder: Path
 
     @DBOS.step()
     def make(account_id: str, rung: str) -> None:
-        effects.make(account_id, rung)
-        with pool.connection() as connection:
-            connection.execute(ledger.MADE, (account_id, rung))
+        made(account_id, rung)
 
     @DBOS.workflow()
     def climb(account_id: str) -> None:
@@ -50,19 +48,20 @@ def _share(start: Any, number: int, of: int, url: str, system: str, folder: Path
         list(at_once.map(climb, mine))
     start.end()
     DBOS.destroy()
-    pool.close()
     return len(mine)
 
 
-def measured(url: str, system: str, folder: Path, *, accounts: int, processes: int, threads: int) -> Measured:
+def measured(
+    url: str, system: str, folder: Path, *, accounts: int, processes: int, threads: int, work: str
+) -> Measured:
     """Every account's workflow, shared by so many processes of so many threads."""
-    ledger.lay(url, accounts)
-    together(1, _share, url, system, folder / "none", 0, 1)  # makes DBOS's own tables
-    ran = together(processes, _share, url, system, folder / "effects", accounts, threads)
+    lay(url, folder, accounts, work)
+    together(1, _share, url, system, folder, 0, 1, work)  # makes DBOS's own tables
+    ran = together(processes, _share, url, system, folder, accounts, threads, work)
     assert ledger.all_done(url, accounts)
     effects, distinct = count_effects(folder / "effects")
     return Measured(
-        f"DBOS, a workflow an account, {threads} threads",
+        f"DBOS, a workflow an account, {threads} threads{SAID[work]}",
         processes,
         accounts * len(RUNGS),
         effects,

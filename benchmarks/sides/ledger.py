@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
 import psycopg
+from psycopg import sql
+from psycopg.types.json import Json
 
 from benchmarks.sides.common import RUNGS
 
@@ -27,6 +33,23 @@ def plain(url: str) -> str:
     return url.replace("postgresql+psycopg://", "postgresql://")
 
 
+@cache
+def inserting(table: str, columns: tuple[str, ...]) -> bytes:
+    """The statement that adds a row of these columns."""
+    names, places = map(sql.Identifier, columns), map(sql.Placeholder, columns)
+    comma = sql.SQL(", ")
+    return (
+        sql.SQL("INSERT INTO {} ({}) VALUES ({})")
+        .format(sql.Identifier(table), comma.join(names), comma.join(places))
+        .as_bytes()
+    )
+
+
+def told(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row as psycopg takes it."""
+    return {name: Json(value) if isinstance(value, dict | list) else value for name, value in row.items()}
+
+
 def lay(url: str, accounts: int) -> None:
     """The tables, and so many accounts with nothing due."""
     with psycopg.connect(plain(url)) as connection:
@@ -34,17 +57,18 @@ def lay(url: str, accounts: int) -> None:
         connection.execute("INSERT INTO accounts SELECT 'B-' || n FROM generate_series(0, %s - 1) AS n", (accounts,))
 
 
-def steps_done(url: str) -> tuple[int, float]:
-    """How many steps are done, and the seconds from the first's intent to the last's outcome."""
-    with psycopg.connect(plain(url)) as connection:
-        row = connection.execute(
-            "SELECT count(*), coalesce(extract(epoch FROM max(done_at) - min(intended_at)), 0)"
-            " FROM steps WHERE status = 'done'"
-        ).fetchone()
-    assert row is not None
-    return row[0], float(row[1])
+def seconds(url: str) -> float:
+    """From the first step's intent to the last's outcome."""
+    return float(_answer(url, "SELECT coalesce(extract(epoch FROM max(done_at) - min(intended_at)), 0) FROM steps"))
 
 
 def all_done(url: str, accounts: int) -> bool:
     """Whether every account has all its steps."""
-    return steps_done(url)[0] == accounts * len(RUNGS)
+    return _answer(url, "SELECT count(*) FROM steps WHERE status = 'done'") == accounts * len(RUNGS)
+
+
+def _answer(url: str, query: str) -> Any:
+    with psycopg.connect(plain(url)) as connection:
+        row = connection.execute(query.encode()).fetchone()
+    assert row is not None
+    return row[0]

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from psycopg_pool import ConnectionPool
 
 from benchmarks.sides import ledger
-from benchmarks.sides.common import RUNGS, Effects, Measured, accounts_of, count_effects, together
+from benchmarks.sides.common import RUNGS, Measured, accounts_of, count_effects, together
+from benchmarks.sides.rivals import SAID, lay, maker
 from tests.support.prefect_house import free_port
 
 
@@ -53,7 +53,16 @@ def _until_it_answers(port: int) -> None:
 
 
 def _share(
-    start: Any, number: int, of: int, url: str, api: str, home: Path, folder: Path, accounts: int, threads: int
+    start: Any,
+    number: int,
+    of: int,
+    url: str,
+    api: str,
+    home: Path,
+    folder: Path,
+    accounts: int,
+    threads: int,
+    work: str,
 ) -> int:
     os.environ.update(
         PREFECT_API_URL=api, PREFECT_HOME=str(home), PREFECT_LOGGING_LEVEL="ERROR", NO_PROXY="127.0.0.1",
@@ -63,14 +72,11 @@ def _share(
     from prefect.futures import wait
     from prefect.task_runners import ThreadPoolTaskRunner
 
-    effects = Effects(folder)
-    pool = ConnectionPool(ledger.plain(url), min_size=threads, max_size=threads, kwargs={"autocommit": True}, open=True)
+    made = maker(url, folder, threads, work)
 
     @task(persist_result=False)
     def make(account_id: str, rung: str) -> None:
-        effects.make(account_id, rung)
-        with pool.connection() as connection:
-            connection.execute(ledger.MADE, (account_id, rung))
+        made(account_id, rung)
 
     @flow(task_runner=ThreadPoolTaskRunner(max_workers=threads), persist_result=False)  # pyright: ignore
     def climb(accounts: list[str]) -> None:
@@ -81,17 +87,18 @@ def _share(
     start.wait()
     climb(mine)
     start.end()
-    pool.close()
     return len(mine)
 
 
-def measured(url: str, database: str, folder: Path, *, accounts: int, processes: int, threads: int) -> Measured:
+def measured(
+    url: str, database: str, folder: Path, *, accounts: int, processes: int, threads: int, work: str
+) -> Measured:
     """One flow run a process until it is Completed; what the server still has to record then is not waited for."""
-    ledger.lay(url, accounts)
+    lay(url, folder, accounts, work)
     with server(database, folder) as api:
         home = folder / "home"
-        ran = together(processes, _share, url, api, home, folder / "effects", accounts, threads)
+        ran = together(processes, _share, url, api, home, folder, accounts, threads, work)
     assert ledger.all_done(url, accounts)
     effects, distinct = count_effects(folder / "effects")
-    side = f"Prefect tasks in a flow, {threads} threads"
+    side = f"Prefect tasks in a flow, {threads} threads{SAID[work]}"
     return Measured(side, processes, accounts * len(RUNGS), effects, distinct, ran.seconds, ran.cpu)

@@ -12,9 +12,7 @@ from itertools import groupby
 from typing import Any
 
 import psycopg
-from psycopg import sql
 from psycopg.rows import dict_row
-from psycopg.types.json import Json
 
 from benchmarks.sides import ledger
 from benchmarks.sides.common import RUNGS, Measured, together
@@ -38,25 +36,13 @@ def emptied(url: str) -> None:
         connection.execute("VACUUM ANALYZE")
 
 
-def _insert(table: str, row: Row) -> sql.Composed:
-    names = [sql.Identifier(name) for name in row]
-    places = [sql.Placeholder(name) for name in row]
-    return sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
-        sql.Identifier(table), sql.SQL(", ").join(names), sql.SQL(", ").join(places)
-    )
-
-
 def _kept(url: str, query: str) -> list[Row]:
     with psycopg.connect(ledger.plain(url), row_factory=dict_row) as connection:
         rows = connection.execute(query).fetchall()  # pyright: ignore[reportArgumentType]
-    return [
-        {name: Json(value) if isinstance(value, dict | list) else value for name, value in row.items()} for row in rows
-    ]
+    return [ledger.told(row) for row in rows]
 
 
-def _write(
-    connection: psycopg.Connection[Any], steps: Sequence[Row], log: Row, insert: dict[str, sql.Composed]
-) -> None:
+def _write(connection: psycopg.Connection[Any], steps: Sequence[Row], log: Row, insert: dict[str, bytes]) -> None:
     """One batch: two commits."""
     run = connection.cursor()
     for before, what in ((True, "intended"), (False, "done")):
@@ -75,7 +61,7 @@ def _share(start: Any, number: int, of: int, source: str, url: str, size: int, m
     steps = [row for row in _kept(source, "SELECT * FROM steps ORDER BY due_at, id") if row["id"] % of == number]
     [log] = _kept(source, "SELECT * FROM events WHERE what = 'done' LIMIT 1")
     log.pop("id")
-    insert = {"steps": _insert("steps", steps[0]), "events": _insert("events", log)}
+    insert = {table: ledger.inserting(table, tuple(row)) for table, row in (("steps", steps[0]), ("events", log))}
     written = 0
     with psycopg.connect(ledger.plain(url)) as connection:
         start.wait()
