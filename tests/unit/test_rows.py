@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import inspect
+from sqlalchemy.orm import make_transient_to_detached
+from sqlalchemy.orm.attributes import set_committed_value
 
 import models
 
@@ -25,3 +27,17 @@ def test_what_is_set_afterwards_is_a_change_to_be_written() -> None:
     step = models.Step(status="planned")
     step.status = "intended"
     assert inspect(step).attrs.status.history.added == ["intended"]
+
+
+def test_columns_taken_at_once_are_all_written_of_a_new_row() -> None:
+    step = models.Step(status="planned", reason="before")
+    step.take(status="intended", reason="")
+    assert (step.status, step.reason) == ("intended", "")
+
+
+def test_columns_taken_at_once_are_changes_of_a_row_that_is_in_the_database() -> None:
+    step = models.Step(id=1, status="planned", reason="")
+    make_transient_to_detached(step)
+    set_committed_value(step, "status", "planned")
+    step.take(status="intended")
+    assert inspect(step).attrs.status.history.has_changes()
