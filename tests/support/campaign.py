@@ -66,6 +66,7 @@ class Deployment:
     accounts: int
     days: int
     twilio: TwilioStandIn
+    lease_seconds: int = 4
     desk: int = field(default_factory=lambda: free_port())
 
     def __post_init__(self) -> None:
@@ -82,7 +83,7 @@ class Deployment:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """As a machine sets them; times are short, so that what hangs on them is seen."""
+        """As a machine sets them; most times are short, so that what hangs on them is seen."""
         return {
             "database_url": self.url,
             "outbox": str(self.folder / "outbox"),
@@ -93,7 +94,7 @@ class Deployment:
             "database_connect_seconds": 3,
             "database_lock_seconds": 10,
             "doubt_seconds": 0.3,
-            "lease_seconds": 4,
+            "lease_seconds": self.lease_seconds,
             "sweep_batch": max(4, self.accounts // 4),
             "twilio_account_sid": ACCOUNT_SID,
             "twilio_auth_token": AUTH_TOKEN,
