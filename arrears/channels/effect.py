@@ -18,7 +18,8 @@ class Intent:
 
     `payload` is what was stored with the intent and is all a channel may use: JSON values only, so
     that a restart sees exactly what the crashed process saw. `wall` is the machine's UTC time at the
-    commit; `at` is the ledger's (which may be virtual).
+    commit; `at` is the ledger's (which may be virtual). `just_taken`, for a look-up: until a moment ago somebody may
+    have been carrying it out, so an effect that is not there yet may still be on its way.
     """
 
     key: str
@@ -29,6 +30,7 @@ class Intent:
     payload: Mapping[str, Any]
     at: datetime
     wall: datetime
+    just_taken: bool = False
 
 
 @dataclass(frozen=True, slots=True)

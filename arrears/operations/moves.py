@@ -342,8 +342,10 @@ class _Desk:
             return Standstill(
                 self.file.case.next_reason, wall_until=step.lease_until, rung=step.rung, zone=self.file.zone
             )
+        # Without an owner it has been nobody's since it was last looked up, or since its outcome was in doubt.
+        just_taken = bool(step.owner)
         claim(self.services, step, wall)
-        return InDoubt(intent_of(step), ChannelName(step.channel))
+        return InDoubt(intent_of(step, just_taken=just_taken), ChannelName(step.channel))
 
     def _stand(self, until: datetime | None, reason: str, rung: str | None, now: datetime) -> Standstill:
         case = self.file.case
@@ -414,7 +416,7 @@ def claim(services: Services, step: models.Step, wall: datetime) -> None:
     step.take(owner=this_process(), lease_until=wall + timedelta(seconds=services.settings.lease_seconds))
 
 
-def intent_of(step: models.Step) -> Intent:
+def intent_of(step: models.Step, *, just_taken: bool = False) -> Intent:
     """The committed intent as a channel sees it."""
     of = vars(step)
     assert of["at"] is not None
@@ -428,4 +430,5 @@ def intent_of(step: models.Step) -> Intent:
         payload=of["payload"],
         at=of["at"],
         wall=of["intended_wall"],
+        just_taken=just_taken,
     )

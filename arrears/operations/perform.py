@@ -264,7 +264,9 @@ def settle_in(
         case LookUpFailed(reason):
             step.tries += 1
             step.reason, step.owner = reason, ""
-            step.lease_until = wall + _backoff(step.tries)
+            # Whoever asks next may take it that nobody has been at it for as long as the provider takes.
+            doubt = timedelta(seconds=services.settings.doubt_seconds)
+            step.lease_until = wall + max(_backoff(step.tries), doubt)
             why = reason
         case Unprovable(reason):
             step.status, step.reason, step.needs_person = StepStatus.UNKNOWN, reason, True

@@ -8,13 +8,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlmodel import select
 
+import models
 from arrears.clock import SystemClock, VirtualClock
 from arrears.engine.vocabulary import StepStatus
 from arrears.ledger.cases import read_case_file
 from arrears.operations.advance import advance
 from arrears.operations.brakes import Budget
-from arrears.operations.moves import Standstill
+from arrears.operations.moves import Intended, Standstill, next_move
 from arrears.operations.numbers import check_number
 from arrears.operations.review import waiting_for_people
 from arrears.operations.services import Services
@@ -259,6 +261,27 @@ def test_absence_is_not_believed_before_twilio_has_had_its_time(desk: Desk):
     assert desk.step.lease_until > desk.services.clock.wall() + timedelta(seconds=590)
     assert desk.sweep() == 0
     assert [exchange.method for exchange in desk.twilio.exchanges] == ["POST"]
+
+
+@pytest.mark.parametrize("desk", [{"doubt_seconds": 600}], indirect=True)
+@pytest.mark.parametrize("owner", ["killed just now", "slow"])
+@pytest.mark.parametrize("arrives", [True, False])
+def test_what_its_owner_may_have_sent_a_moment_ago_is_not_sent_again(desk: Desk, owner: str, arrives: bool):
+    """However long ago it was intended: a text may wait for its turn in a batch, or for its sender's."""
+    move = next_move(desk.services, ACCOUNT, who="test", budget=Budget())
+    assert isinstance(move, Intended)
+    with desk.services.ledger.write() as session:
+        step = session.exec(select(models.Step).where(models.Step.reference == move.intent.reference)).one()
+        machine = step.owner.split("/")[0]
+        step.owner = f"{machine}/4194305/1" if owner == "killed just now" else "another machine/1/1"
+    desk.services.clock.pause(move.intent.wall + timedelta(seconds=700))
+    assert desk.sweep() == 0
+    assert desk.step.status == StepStatus.INTENDED
+    if arrives:
+        desk.services.channels[move.channel].perform(move.intent)
+    desk.catch_up()
+    assert_made_once(desk.books, ACCOUNT, desk.rung)
+    assert desk.twilio.requests["POST"] == 1
 
 
 # Nobody can tell ----------------------------------------------------------------------------------------------

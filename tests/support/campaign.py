@@ -93,7 +93,8 @@ class Deployment:
             "database_pool_overflow": 4,
             "database_connect_seconds": 3,
             "database_lock_seconds": 10,
-            "doubt_seconds": 0.3,
+            # Longer than the stand-in ever takes to accept what has reached it.
+            "doubt_seconds": 2,
             "lease_seconds": self.lease_seconds,
             "sweep_batch": max(4, self.accounts // 4),
             "twilio_account_sid": ACCOUNT_SID,

@@ -78,10 +78,10 @@ class TwilioSms:
     An optional `validity_seconds` in the payload, 1 to 36000, is how long the text may queue at Twilio
     before it is dropped, so that it does not go out in quiet hours.
 
-    `settle` is how long after the intent's `wall` a text that Twilio does not list may still turn up
-    there; until then `look_up` answers `LookUpFailed` and not `Absent`. `look_up_limit` is how many
-    texts to one number a look-up reads before it leaves the question to a person. `reports_to` is where
-    Twilio is to report what becomes of a text, if anywhere.
+    `settle` is how long after it was sent a text that Twilio does not list may still turn up there. Until then
+    (counted from the intent's `wall`, and never by whoever has only just taken the intent from somebody) `look_up`
+    answers `LookUpFailed` and not `Absent`. `look_up_limit` is how many texts to one number a look-up reads before it
+    leaves the question to a person. `reports_to` is where Twilio is to report what becomes of a text, if anywhere.
     """
 
     def __init__(
@@ -202,7 +202,7 @@ class TwilioSms:
             return Unprovable(f"{blank} texts to this recipient have had their bodies removed at Twilio")
         if asked_at is None:
             return Unprovable("Twilio's answer bears no date, so a text that is still on its way cannot be ruled out")
-        if asked_at < intent.wall + self._settle:
+        if asked_at < intent.wall + self._settle or (intent.just_taken and self._settle):
             return LookUpFailed("Twilio does not list the text, but it was asked too soon after the time of sending")
         return Absent()
 
