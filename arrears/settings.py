@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(default=60.0, gt=0)
     """How long an intent belongs to the process that made it; longer than any effect can take."""
     doubt_seconds: float = Field(default=15.0, ge=0)
-    """How long to let a provider settle before a message in doubt is looked up."""
+    """How long a provider may take until it lists what has reached it; its silence proves nothing sooner."""
     nap_seconds: float = Field(default=20.0, ge=0)
     """A timeline's wait up to this long keeps its process. A run that is due again before its worker has let
     go of it ends the worker (prefect 3.8.8 with --limit), so this covers a worker's prefetch of 10 s and its

@@ -220,6 +220,7 @@ def settle_in(
 ) -> StepStatus:
     """`settle` in the caller's transaction."""
     now, wall = services.clock.now(), services.clock.wall()
+    doubt = timedelta(seconds=services.settings.doubt_seconds)
     # What becomes of a text may concern all that the person has.
     if intent.payload.get(CARRIES) or channel is ChannelName.SMS:
         lock_person(session, intent.account_id)
@@ -259,13 +260,12 @@ def settle_in(
             why = reason
         case InDoubt(reason):
             step.reason, step.owner = reason, ""
-            step.lease_until = wall + timedelta(seconds=services.settings.doubt_seconds)
+            step.lease_until = wall + doubt
             why = reason
         case LookUpFailed(reason):
             step.tries += 1
             step.reason, step.owner = reason, ""
             # Whoever asks next may take it that nobody has been at it for as long as the provider takes.
-            doubt = timedelta(seconds=services.settings.doubt_seconds)
             step.lease_until = wall + max(_backoff(step.tries), doubt)
             why = reason
         case Unprovable(reason):

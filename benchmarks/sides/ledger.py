@@ -59,15 +59,16 @@ def lay(url: str, accounts: int) -> None:
 
 def seconds(url: str) -> float:
     """From the first step's intent to the last's outcome."""
-    return float(_answer(url, "SELECT coalesce(extract(epoch FROM max(done_at) - min(intended_at)), 0) FROM steps"))
+    return float(answer(url, "SELECT coalesce(extract(epoch FROM max(done_at) - min(intended_at)), 0) FROM steps"))
 
 
 def all_done(url: str, accounts: int) -> bool:
     """Whether every account has all its steps."""
-    return _answer(url, "SELECT count(*) FROM steps WHERE status = 'done'") == accounts * len(RUNGS)
+    return answer(url, "SELECT count(*) FROM steps WHERE status = 'done'") == accounts * len(RUNGS)
 
 
-def _answer(url: str, query: str) -> Any:
+def answer(url: str, query: str) -> Any:
+    """The one value that the query finds."""
     with psycopg.connect(plain(url)) as connection:
         row = connection.execute(query.encode()).fetchone()
     assert row is not None

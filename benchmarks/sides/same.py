@@ -151,8 +151,5 @@ def _log(run: psycopg.Cursor[Row], step: models.Step, what: str, now: datetime, 
 
 def seconds(url: str) -> float:
     """From the first intent to the last outcome."""
-    with psycopg.connect(ledger.plain(url)) as connection:
-        query = "SELECT extract(epoch FROM max(wall) - min(wall)) FROM events WHERE what IN ('intended', 'done')"
-        row = connection.execute(query).fetchone()
-    assert row is not None
-    return float(row[0])
+    query = "SELECT extract(epoch FROM max(wall) - min(wall)) FROM events WHERE what IN ('intended', 'done')"
+    return float(ledger.answer(url, query))

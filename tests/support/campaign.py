@@ -66,7 +66,7 @@ class Deployment:
     accounts: int
     days: int
     twilio: TwilioStandIn
-    lease_seconds: int = 4
+    lease_seconds: int
     desk: int = field(default_factory=lambda: free_port())
 
     def __post_init__(self) -> None:

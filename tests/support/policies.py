@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from arrears.settings import ROOT
 
 
 def policies_with(ladder: Path, folder: Path, *, at_any_hour: bool = False) -> Path:
