@@ -35,10 +35,11 @@ from sqlalchemy import Engine, TextClause, create_engine, text
 
 from arrears.clock import SystemClock
 from arrears.orchestration.waiting import waiting_state
+from arrears.settings import ROOT
 from benchmarks.bench_enroll import write
 from benchmarks.databases import postgres
 from tests.support.policies import policies_with
-from tests.support.prefect_house import BIN, ROOT, PrefectServer, end
+from tests.support.prefect_house import BIN, PrefectServer, end
 
 HERE = Path(__file__).parent
 RUNGS = 5

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar
 
 from arrears.engine.case import Case, Step
@@ -30,8 +29,8 @@ from arrears.engine.money import Money
 from arrears.engine.vocabulary import ChannelName, Party, StepStatus
 from arrears.policies.contact_rules import load_rulebook
 from arrears.policies.ladders import load_ladder
+from arrears.settings import ROOT
 
-ROOT = Path(__file__).parent.parent
 POLICIES = ROOT / "policies"
 NEW_YORK = "America/New_York"
 NOW = datetime(2026, 12, 24, 17, 0, tzinfo=UTC)

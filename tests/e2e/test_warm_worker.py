@@ -25,9 +25,10 @@ from arrears.clock import SystemClock
 from arrears.orchestration.waiting import waiting_state
 from arrears.orchestration.wake import WarmClient, WarmContext, wake
 from arrears.orchestration.worker import WarmWorker
+from arrears.settings import ROOT
 from tests.e2e.conftest import House
 from tests.support import wakes
-from tests.support.prefect_house import ROOT, AnyProcess, PrefectServer, end, free_port, wait_for, worker
+from tests.support.prefect_house import AnyProcess, PrefectServer, end, free_port, wait_for, worker
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
 

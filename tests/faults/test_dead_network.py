@@ -11,8 +11,8 @@ from uuid import uuid4
 
 import pytest
 
+from arrears.settings import ROOT
 from tests.support.cluster import Cluster, NoServer
-from tests.support.prefect_house import ROOT
 
 pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults-postgresql")]
 HERE, THERE = "10.213.7.1", "10.213.7.2"

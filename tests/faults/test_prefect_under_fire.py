@@ -32,8 +32,7 @@ from arrears.operations.enroll import enroll
 from arrears.operations.services import Services, open_services
 from arrears.operations.sweep import catch_up
 from arrears.orchestration.timelines import start_timelines
-from arrears.settings import Settings
-from tests.builders import ROOT
+from arrears.settings import ROOT, Settings
 from tests.conftest import HEADER, a_row
 from tests.support.audit import assert_each_once, books_of
 from tests.support.bad_road import BadRoad, Manner

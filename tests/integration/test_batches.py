@@ -24,8 +24,7 @@ from arrears.operations.enroll import enroll
 from arrears.operations.moves import Standstill
 from arrears.operations.services import Services, open_services
 from arrears.operations.sweep import catch_up, due_accounts, sweep
-from arrears.settings import Settings
-from tests.builders import ROOT
+from arrears.settings import ROOT, Settings
 from tests.conftest import HEADER, START
 from tests.support.ledgers import new_postgres_database
 

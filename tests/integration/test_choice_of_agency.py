@@ -15,8 +15,8 @@ from arrears.operations.explain import explain
 from arrears.operations.review import waiting_for_people
 from arrears.operations.services import Services, open_services
 from arrears.operations.show import show
-from arrears.settings import Settings
-from tests.builders import POLICIES, ROOT
+from arrears.settings import ROOT, Settings
+from tests.builders import POLICIES
 from tests.conftest import a_row
 from tests.integration.stories import Portfolio, at, take_in, until
 

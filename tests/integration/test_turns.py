@@ -14,7 +14,7 @@ from arrears.clock import SystemClock, iso
 from arrears.ledger import state
 from arrears.operations.services import Services
 from arrears.operations.turns import Turn, turn
-from tests.builders import ROOT
+from arrears.settings import ROOT
 
 DIES = """
 import os, sys

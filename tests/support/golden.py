@@ -13,8 +13,8 @@ from PIL import Image, ImageChops
 from arrears.rendering.catalog import Catalog, Kind
 from arrears.rendering.letters import render_pictures
 from arrears.rendering.specimens import specimen_context
+from arrears.settings import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "letters"
 # Where what differs is put to be looked at.
 DIFFERENT = ROOT / "build" / "golden-letters"

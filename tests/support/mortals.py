@@ -26,9 +26,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
+from arrears.settings import ROOT
 from tests.support.warm import warm_up
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)

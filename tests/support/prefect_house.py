@@ -17,9 +17,9 @@ from typing import Any
 
 import httpx
 
+from arrears.settings import ROOT
 from tests.support.warm import Ran, Warm, WarmProcess
 
-ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 AnyProcess = subprocess.Popen[bytes] | WarmProcess
 

@@ -33,10 +33,9 @@ from arrears.operations.enroll import enroll
 from arrears.operations.services import open_services
 from arrears.operations.show import show
 from arrears.operations.sweep import catch_up
-from arrears.settings import Settings
+from arrears.settings import ROOT, Settings
 from tests.support.portfolios import HEADER, a_row
 
-ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 TIMEOUT = 120
 # What `prefect` imports when it comes to it, for its server, its workers and its deployments; and `arrears serve`.

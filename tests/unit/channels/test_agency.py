@@ -21,6 +21,7 @@ from arrears.engine.money import Money
 from arrears.rendering.context import Address
 from arrears.rendering.formats import plain
 from arrears.rendering.table import cell_text, csv_bytes, csv_rows, text_cell
+from arrears.settings import ROOT
 
 DAY = date(2026, 12, 23)
 CSV = "agency/northline/2026-12-23.csv"
@@ -69,7 +70,7 @@ def test_a_file_has_every_column_documented(tmp_path: Path):
         "days_past_due": "94",
         "placed_at": "2026-12-23T14:05:00Z",
     }
-    documented = (Path(__file__).parents[3] / "docs" / "placement-file.md").read_text()
+    documented = (ROOT / "docs" / "placement-file.md").read_text()
     table = documented.split("| column | meaning |")[1].split("\n\n")[0]
     assert tuple(re.findall(r"`([a-z_]+)`(?=[^|]*\|[^|]*\|\n)", table + "\n")) == agency.COLUMNS
 

@@ -16,7 +16,7 @@ from arrears.channels import agency
 from arrears.channels.agency import AgencyFolder
 from arrears.channels.agency_rows import RecallRow
 from arrears.engine.money import Money
-from tests.builders import ROOT
+from arrears.settings import ROOT
 from tests.unit.channels.test_agency import DAY, a_row
 
 SCHEMA = json.loads((ROOT / "docs" / "placement-file.schema.json").read_text())

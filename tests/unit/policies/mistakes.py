@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.builders import ROOT
+from arrears.settings import ROOT
 
 
 def mistakes(name: str) -> list[tuple[str, str, str]]:

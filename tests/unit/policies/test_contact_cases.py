@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from arrears.operations.check_contact import check_file
-from tests.builders import ROOT, shipped_rules
+from arrears.settings import ROOT
+from tests.builders import shipped_rules
 
 DATA = ROOT / "tests" / "data"
 CASES = [

@@ -14,7 +14,8 @@ from arrears.engine.commission import AgeOf, ByAge, ByTarget, Commission, Step
 from arrears.engine.partners import AgeKey, HandOff, Layout, OpenPgpKey, PartnerKind, Takes
 from arrears.policies.partners import load_partner, load_partners
 from arrears.policies.problems import PolicyError
-from tests.builders import POLICIES, ROOT
+from arrears.settings import ROOT
+from tests.builders import POLICIES
 from tests.unit.policies.mistakes import mistakes
 
 AGE = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"

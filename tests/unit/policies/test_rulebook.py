@@ -17,7 +17,8 @@ from arrears.policies.calendars import CALENDAR_NAMES, calendar
 from arrears.policies.contact_rules import load_rulebook
 from arrears.policies.hold_kinds import HoldKind
 from arrears.policies.problems import PolicyError
-from tests.builders import NOW, POLICIES, ROOT, a_contact, a_hold, facts, shipped_rules
+from arrears.settings import ROOT
+from tests.builders import NOW, POLICIES, a_contact, a_hold, facts, shipped_rules
 from tests.unit.policies.mistakes import mistakes
 
 RULES = shipped_rules()

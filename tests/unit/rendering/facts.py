@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import date
 from functools import cache
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 from arrears.engine.money import Money
@@ -23,8 +22,9 @@ from arrears.rendering.referral import (
     NoticeLine,
     ReferralFacts,
 )
+from arrears.settings import ROOT
 
-TEMPLATES = Path(__file__).parents[3] / "templates"
+TEMPLATES = ROOT / "templates"
 
 HOSTILE = [
     '#panic("boom")',

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.support.golden import DIFFERENT, GOLDEN, ROOT, accepted, differences, letters, pictures
+from arrears.settings import ROOT
+from tests.support.golden import DIFFERENT, GOLDEN, accepted, differences, letters, pictures
 from tests.unit.rendering.facts import the_catalog
 
 

@@ -23,6 +23,7 @@ from arrears.rendering.context import OtherAccount
 from arrears.rendering.environment import typst_literal
 from arrears.rendering.errors import RenderError
 from arrears.rendering.letters import page_count, render_pdf
+from arrears.settings import ROOT
 from tests.unit.rendering.facts import HOSTILE, a_context, a_hostile_context, a_long_context, the_catalog
 
 LETTERS = sorted(the_catalog().names(Kind.LETTERS))
@@ -134,11 +135,10 @@ print(sha256(letter("lawyer")).hexdigest())
 
 
 def test_two_processes_make_the_same_bytes(tmp_path: Path):
-    root = Path(__file__).parents[3]
     made = [
         subprocess.run(
             [sys.executable, "-c", _IN_ANOTHER_PROCESS],
-            env={"PYTHONPATH": str(root), "PYTHONHASHSEED": seed, "TZ": zone},
+            env={"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed, "TZ": zone},
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -163,9 +163,8 @@ print(grown(0, 200) - grown(200, 500))
 
 
 def test_three_hundred_letters_later_no_more_memory_is_held():
-    root = Path(__file__).parents[3]
     made = subprocess.run(
-        [sys.executable, "-c", _MANY_LETTERS], cwd=root, capture_output=True, text=True, check=True
+        [sys.executable, "-c", _MANY_LETTERS], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     assert -int(made) < 10_000, "kilobytes; a letter that is kept costs about 100"
 

@@ -17,9 +17,9 @@ from arrears.operations.links import holder_link
 from arrears.rendering.catalog import Kind
 from arrears.rendering.letters import render_pdf, render_pictures
 from arrears.rendering.specimens import specimen_context
-from arrears.settings import Settings
+from arrears.settings import ROOT, Settings
 from tests.conftest import START
-from tests.support.golden import ROOT, letters
+from tests.support.golden import letters
 from tests.unit.rendering.facts import the_catalog
 
 
