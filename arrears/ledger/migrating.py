@@ -20,7 +20,10 @@ from models import SCHEMA_VERSION
 SCRIPTS: Final = Path(__file__).resolve().parents[2] / "migrations"
 # Any constant does, as long as every process that migrates takes the same one.
 _KEY: Final = 7_310_472_015
-_LOCK_NOT_AVAILABLE: Final = "55P03"
+# Seconds between two looks whether another process has done with migrating.
+_ASKED_AGAIN: Final = 0.1
+# Waited too long for a lock; two waited for each other and this one was ended.
+_LOCK_NOT_TO_BE_HAD: Final = frozenset({"55P03", "40P01"})
 
 
 class LedgerNewer(Exception):
@@ -81,16 +84,18 @@ def _alone(engine: Engine, seconds: float) -> Generator[Connection]:
     with engine.connect() as connection:
         connection.execute(text("SET statement_timeout = 0"))
         connection.execute(text("SET idle_in_transaction_session_timeout = 0"))
-        connection.execute(text(f"SET lock_timeout = {round(seconds * 1000)}"))
         connection.commit()
         try:
-            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _KEY})
+            last = time.monotonic() + seconds
+            # Asked again and again, in transactions that end: an index built CONCURRENTLY waits for every one that
+            # is open, so whoever sat waiting in one and the process being waited for would wait for each other.
+            while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _KEY}):
+                connection.commit()
+                if time.monotonic() > last:
+                    raise LedgerOccupied(f"another process has been migrating it for {seconds:g} s; try again later")
+                time.sleep(_ASKED_AGAIN)
             connection.commit()
             yield connection
-        except OperationalError as error:
-            if not _is_lock(error):
-                raise
-            raise LedgerOccupied(f"another process has been migrating it for {seconds:g} s; try again later") from None
         finally:
             # What was set here, and the lock, must not go back to the pool.
             connection.invalidate()
@@ -125,4 +130,4 @@ def _version(connection: Connection) -> str | None:
 
 
 def _is_lock(error: OperationalError) -> bool:
-    return getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE
+    return getattr(error.orig, "sqlstate", None) in _LOCK_NOT_TO_BE_HAD

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -188,6 +189,46 @@ def test_a_migration_that_cannot_have_its_table_gives_way_and_goes_on_later(scri
             ).one()
     assert valid
     assert shape.endswith("(kind) WHERE (done_at IS NULL)")
+
+
+def test_indexes_are_replaced_while_others_write_in_their_table() -> None:
+    """From 0015 to 0017: who writes is waited for, and nobody queues behind the one who waits."""
+    write = text("UPDATE cases SET status = status")
+    waits = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    shapes = text(
+        "SELECT indexdef FROM pg_indexes JOIN pg_index ON indexrelid = indexname::regclass WHERE indisvalid "
+        "AND (indexname LIKE 'ix_cases_due%' OR indexname ~ '^ix_(cases_recall|steps_at)') ORDER BY 1"
+    )
+    with new_postgres_database() as fresh, admin(fresh) as engine, ThreadPoolExecutor(1) as pool:
+        migrate(engine, to="0015")
+        with engine.begin() as connection:
+            # What an attempt that was interrupted leaves: the new index, half built beside the old one.
+            connection.execute(text("CREATE INDEX ix_cases_due_new ON cases (next_due_at)"))
+            connection.execute(
+                text("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_cases_due_new'::regclass")
+            )
+        with engine.connect() as writer, engine.connect() as another:
+            writer.execute(write)
+            migrated = pool.submit(migrate, engine, to="0017", lock_seconds=60)
+            while not another.scalar(waits):
+                another.rollback()
+                assert not migrated.done(), migrated.result()
+            another.rollback()
+            another.execute(text("SET lock_timeout = '2s'"))
+            another.execute(write)
+            another.commit()
+            assert not migrated.done()
+            writer.commit()
+            migrated.result(60)
+            found = another.scalars(shapes).all()
+    assert found == [
+        "CREATE INDEX ix_cases_due ON public.cases USING btree (next_due_at, account_id) "
+        "WHERE (next_due_at IS NOT NULL)",
+        "CREATE INDEX ix_cases_recall_at ON public.cases USING btree (recall_at) WHERE (recall_at IS NOT NULL)",
+        "CREATE INDEX ix_steps_at ON public.steps USING brin (at)",
+    ]
 
 
 def test_who_migrates_waits_for_another_who_migrates_only_so_long(url: str, scripts: Path) -> None:
