@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from arrears.operations.show import show
 from tests.support.audit import assert_each_once, books_of, interruptions, life_of
 from tests.support.campaign import (
+    POISONED,
     Crew,
     Deployment,
     FaultAt,
@@ -40,7 +42,7 @@ ACCOUNTS, DAYS = (200, 3) if FULL else (20, 1)
 SEEDS = range(1, 6) if FULL else (1,)
 # Seconds from one fault to the next, on the average, and how many there are for each moment at which something is due.
 PAUSE, FAULTS = 0.3, 3
-Faults = Sequence[Iterable[FaultAt]]
+Faults = Iterable[FaultAt]
 Lives = dict[str, list[tuple[object, ...]]]
 
 
@@ -69,13 +71,17 @@ class Stage:
             deployment = Deployment(url, folder, self.policies, ACCOUNTS, DAYS, twilio, lease)
             deployment.enroll()
             crew = Crew(self.mortals, deployment)
-            fire = Fire(seed, PAUSE, crew.faults, faults_of_twilio(twilio), *faults(crew)) if seed else Fire(0, PAUSE)
+            # Kills twice: they are what cuts steps short, and a seventh of all that there is.
+            all_faults = [*crew.faults, *crew.faults, *faults_of_twilio(twilio), *faults(crew)]
+            fire = Fire(seed or 0, PAUSE, all_faults if seed else ())
             with fire.burning():
                 live(deployment, fire, faults=FAULTS)
             deployment.bulletin.end()
             crew.end()
             books = books_of(deployment.services, twilio.accepted())
             made = assert_each_once(books)
+            assert show(deployment.services, POISONED)["next"]["reason"].startswith("failed: ")
+            assert not fire.untried, f"{fire.untried} of {len(all_faults)} faults never came: it was over too soon"
             lived = Lived(life_of(books.ledger), interruptions(books.ledger))
             print(f"{made} effects, {lived.interrupted} of them cut short, {len(fire.log)} faults")
             deployment.close()
@@ -123,7 +129,7 @@ def test_on_postgresql_with_all_that_can_happen_to_it_and_clocks_apart(
     cluster.new_database()
 
     def faults(crew: Crew) -> Faults:
-        return crew.clocks, faults_of_postgresql(cluster)
+        return [*crew.clocks, *faults_of_postgresql(cluster)]
 
     lived = stage.play(tmp_path / "world", cluster.url, seed=seed, faults=faults)
     assert lived.interrupted

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from arrears.clock import VirtualClock
+from arrears.ledger.database import Ledger
 from arrears.operations.brakes import Budget, start, stopped_why
 from arrears.operations.enroll import enroll
 from arrears.operations.restored import restored
 from arrears.operations.services import Services, open_services
 from arrears.operations.show import show
 from arrears.operations.sweep import catch_up
+from arrears.settings import ROOT
 from tests.conftest import START, a_row
+from tests.support.cluster import Cluster, NoServer
 from tests.support.ledgers import new_postgres_database
+from tests.support.prefect_house import wait_for
 
 ACCOUNTS = ("A-1", "A-2", "A-3")
 
@@ -112,3 +119,71 @@ def test_what_was_sent_after_the_backup_is_recalled_and_not_sent_again(
         assert len(sent(outbox)) > len(after), "it does not go on"
         assert set(sent(outbox).values()) == {1}
         again.close()
+
+
+@pytest.fixture
+def archiving() -> Iterator[Cluster]:
+    """A server that archives its log as the one in deploy/compose does, with the scripts at hand."""
+    try:
+        cluster = Cluster()
+        keep = cluster.folder / "wal"
+        cluster.settings = {
+            "wal_level": "replica",
+            "archive_mode": "on",
+            "archive_command": f"test ! -f {keep}/%f && cp %p {keep}/%f.part && mv {keep}/%f.part {keep}/%f",
+        }
+        with cluster:
+            for name in ("base", "wal"):
+                (cluster.folder / name).mkdir()
+                if os.geteuid() == 0:
+                    shutil.chown(cluster.folder / name, "postgres")
+            for script in (ROOT / "deploy" / "postgres").glob("*.sh"):
+                shutil.copy(script, cluster.folder)
+            cluster.new_database()
+            yield cluster
+    except NoServer as error:
+        pytest.skip(str(error))
+
+
+def test_a_base_copy_and_the_archived_log_bring_the_ledger_back_to_a_moment(archiving: Cluster) -> None:
+    folder = archiving.folder
+    places = {"BASES": str(folder / "base"), "WAL": str(folder / "wal"), "KEEP": "2"}
+    ledger = Ledger.open(archiving.url)
+
+    def tell(name: str) -> datetime:
+        with ledger.write() as session:
+            session.execute(text("INSERT INTO ledger_state VALUES (:name, 'told')"), {"name": name})
+        with archiving.connect() as connection:
+            [[now]] = connection.execute("SELECT clock_timestamp()")
+        return now
+
+    (folder / "base" / "20260101T000000.000Z.part").mkdir()
+    said = ""
+    for number in range(3):
+        tell(f"before copy {number}")
+        said = archiving.run(["/bin/sh", str(folder / "backup.sh")], **places).stdout
+    copies = sorted(path.name for path in (folder / "base").iterdir())
+    assert len(copies) == 2
+    first = said.split(" is kept from ")[1].split()[0]
+    moment = tell("after the copies")
+    tell("the mistake")
+    ledger.close()
+    with archiving.connect() as connection:
+        [[last]] = connection.execute("SELECT pg_walfile_name(pg_switch_wal())")
+        wait_for("the archive", lambda: (folder / "wal" / last).exists())
+    assert min(path.name for path in (folder / "wal").iterdir() if not path.suffix) == first, (
+        "what no copy needs was kept"
+    )
+
+    archiving.kill()
+    again = ["/bin/sh", str(folder / "restore.sh"), str(folder / "base" / copies[0]), str(archiving.data), str(moment)]
+    with pytest.raises(AssertionError, match="is not empty: restore into a new folder"):
+        archiving.run(again, **places)
+    archiving.data.rename(folder / "lost")
+    archiving.run(again, **places)
+    archiving.start()
+    with archiving.connect() as connection:
+        wait_for("the end of recovery", lambda: not connection.execute("SELECT pg_is_in_recovery()").fetchall()[0][0])
+        told = {name for (name,) in connection.execute("SELECT name FROM ledger_state WHERE value = 'told'")}
+    assert told == {*(f"before copy {number}" for number in range(3)), "after the copies"}
+    Ledger.open(archiving.url).close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -251,16 +252,25 @@ FaultAt = Callable[[random.Random], str]
 
 
 class Fire:
-    """Faults at random instants, of any kind, one after the other, as many as it is fed. `log` tells what it did."""
+    """Faults at random instants, one after the other, as many as it is fed. `log` tells what it did.
 
-    def __init__(self, seed: int, pause: float, *kinds: Iterable[FaultAt]) -> None:
+    They are dealt as cards are: every one of them comes, in any order, before one comes again.
+    """
+
+    def __init__(self, seed: int, pause: float, faults: Iterable[FaultAt]) -> None:
         self._random, self._pause = random.Random(seed), pause
-        self._kinds = [faults for kind in kinds if (faults := list(kind))]
+        self._faults = list(faults)
+        self._deck: list[FaultAt] = []
         self._fuel = threading.Semaphore(0)
         self._out = threading.Event()
         self._thread = threading.Thread(target=self._burn)
         self.log: list[str] = []
         self.failure: Exception | None = None
+
+    @property
+    def untried(self) -> int:
+        """How many of the faults have not come once."""
+        return max(0, len(self._faults) - len(self.log))
 
     def feed(self, faults: int) -> None:
         """Let so many more happen: all that happens must leave lives the time to go on."""
@@ -284,10 +294,12 @@ class Fire:
             raise self.failure
 
     def _burn(self) -> None:
-        while self._kinds and not self._out.wait(self._random.expovariate(1 / self._pause)):
+        while self._faults and not self._out.wait(self._random.expovariate(1 / self._pause)):
             self._fuel.acquire()
+            if not self._deck:
+                self._deck = self._random.sample(self._faults, len(self._faults))
             try:
-                done = self._random.choice(self._random.choice(self._kinds))(self._random)
+                done = self._deck.pop()(self._random)
             except Exception as error:
                 self.failure = error
                 return
@@ -386,6 +398,8 @@ def faults_of_postgresql(cluster: Cluster) -> Iterator[FaultAt]:
     yield from (killed, restarted, crowded, cut_off)
     if cluster.is_small:
         yield full
+    else:
+        warnings.warn("no file system may be mounted here: PostgreSQL's disk is not filled", stacklevel=2)
 
 
 def live(deployment: Deployment, fire: Fire, *, faults: int) -> None:

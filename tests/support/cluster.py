@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +48,7 @@ class Cluster:
     # Where another user may come to as well: TMPDIR may be ours alone.
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="cluster-", dir="/tmp")))
     port: int = field(default_factory=lambda: free_port())
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
     is_small: bool = False
     process: subprocess.Popen[bytes] | None = None
 
@@ -64,9 +66,9 @@ class Cluster:
         return self
 
     def _make(self) -> None:
-        made = ["initdb", "-D", str(self._data), "-A", "trust", "-U", "postgres", "--wal-segsize=4", "-E", "UTF8"]
-        self._run([*made, "--locale=C"])
-        with (self._data / "pg_hba.conf").open("a") as rules:
+        made = ["initdb", "-D", str(self.data), "-A", "trust", "-U", "postgres", "--wal-segsize=4", "-E", "UTF8"]
+        self.run([*made, "--locale=C"])
+        with (self.data / "pg_hba.conf").open("a") as rules:
             rules.write("host all all samenet trust\n")
         self.start()
 
@@ -101,6 +103,20 @@ class Cluster:
         """kill -9 of the postmaster; its children notice and end."""
         self._end(signal.SIGKILL)
 
+    def run(self, command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run one of PostgreSQL's programs, or whatever else is named with its path, as the server's own user."""
+        known = {"PATH": f"{self._bin}:{os.environ['PATH']}", "PGHOST": self.host, "PGPORT": str(self.port)}
+        done = subprocess.run(
+            self._as_user(command),
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+            env=os.environ | known | {"PGUSER": "postgres"} | environment,
+        )
+        assert done.returncode == 0, done.stderr
+        return done
+
     def crowd(self) -> list[psycopg.Connection]:
         """Take every connection there is, those for superusers too, until the caller closes them."""
         taken: list[psycopg.Connection] = []
@@ -134,7 +150,8 @@ class Cluster:
         (self.folder / "ballast").unlink(missing_ok=True)
 
     @property
-    def _data(self) -> Path:
+    def data(self) -> Path:
+        """Where the server's files are."""
         return self.folder / "data"
 
     @property
@@ -144,7 +161,7 @@ class Cluster:
     def _started(self) -> bool:
         if self.process is None or self.process.poll() is not None:
             # What an earlier postmaster left may stand in the way for a moment: its children, its shared memory.
-            command = ["postgres", "-D", str(self._data), "-p", str(self.port), "-k", str(self.folder)]
+            command = ["postgres", "-D", str(self.data), "-p", str(self.port), "-k", str(self.folder)]
             settings = {
                 "listen_addresses": self.host,
                 "max_connections": str(self.connections),
@@ -152,6 +169,7 @@ class Cluster:
                 "max_wal_size": "32MB",
                 "shared_buffers": "16MB",
                 "restart_after_crash": "on",
+                **self.settings,
             }
             options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
             with self._log.open("ab") as log:
@@ -169,13 +187,9 @@ class Cluster:
         if self.process is None or self.process.poll() is not None:
             return
         # The postmaster itself, not who changed user for it.
-        lines = (self._data / "postmaster.pid").read_text().splitlines()
+        lines = (self.data / "postmaster.pid").read_text().splitlines()
         os.kill(int(lines[0]), sign)
         self.process.wait(timeout=60)
-
-    def _run(self, command: list[str]) -> None:
-        done = subprocess.run(self._as_user(command), capture_output=True, text=True, check=False, cwd="/")
-        assert done.returncode == 0, done.stderr
 
     def _as_user(self, command: list[str]) -> list[str]:
         full = [str(self._bin / command[0]), *command[1:]]
