@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,7 +18,7 @@ from urllib3.exceptions import HTTPError
 
 from arrears.channels.effect import Absent, Done, Finding, Found, InDoubt, LookUpFailed, Outcome, Unprovable
 from arrears.channels.sms.twilio_answers import outcome_of_fault, outcome_of_refusal
-from arrears.channels.sms.twilio_http import Transport, Unreadable
+from arrears.channels.sms.twilio_http import Transport, Transports, Unreadable
 
 # A collector who lets it ring this long is not at the desk.
 _RINGS_FOR: Final = 30
@@ -56,13 +55,12 @@ class TwilioDialler:
         self._account_sid = account_sid
         self._auth_token = auth_token
         self.caller_id = caller_id
-        self._base_url = urlsplit(base_url) if base_url else None
-        self._timeout = timeout
+        self._transports = Transports(urlsplit(base_url) if base_url else None, timeout)
         self._settle = settle
 
     def ring(self, ring: Ring) -> Outcome:
         """Let the collector's telephone ring. `Done` holds Twilio's SID."""
-        with closing(self._transport()) as transport:
+        with self._transports.one() as transport:
             try:
                 call = self._client(transport).calls.create(
                     to=ring.agent_number,
@@ -81,7 +79,7 @@ class TwilioDialler:
 
     def look_up(self, ring: Ring, known: Collection[str]) -> Finding:
         """Whether Twilio took it: a call to that telephone since then that is none of those `known` by their SIDs."""
-        with closing(self._transport()) as transport:
+        with self._transports.one() as transport:
             try:
                 calls = self._client(transport).calls.stream(
                     to=ring.agent_number, start_time_after=ring.wall - timedelta(days=1), page_size=_PAGE_SIZE
@@ -110,14 +108,11 @@ class TwilioDialler:
 
     def is_over(self, sid: str) -> bool | None:
         """Whether the call has ended; None when Twilio does not say."""
-        with closing(self._transport()) as transport:
+        with self._transports.one() as transport:
             try:
                 return self._client(transport).calls(sid).fetch().status in OVER
             except (TwilioException, Unreadable, RequestException, HTTPError):
                 return None
-
-    def _transport(self) -> Transport:
-        return Transport(self._base_url, self._timeout)
 
     def _client(self, transport: Transport) -> Client:
         return Client(self._account_sid, self._auth_token, http_client=transport)

@@ -29,6 +29,7 @@ from arrears.channels.effect import (
     Unprovable,
 )
 from arrears.channels.sms import TwilioSms
+from arrears.channels.sms.twilio_http import Transports
 from tests.support.texts import NOON, NUMBER, REFERENCE, a_text, body
 from tests.support.twilio_stand_in import ACCOUNT_SID, AUTH_TOKEN, FAULTS, SENDER, TwilioStandIn
 
@@ -44,6 +45,12 @@ def sms(twilio: TwilioStandIn) -> TwilioSms:
 @pytest.fixture
 def impatient(twilio: TwilioStandIn) -> TwilioSms:
     return TwilioSms(ACCOUNT_SID, AUTH_TOKEN, SENDER, twilio.url, timeout=0.2)
+
+
+@pytest.fixture
+def connections_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is: connections are kept as long as a test takes."""
+    monkeypatch.setattr(Transports, "seconds", 600)
 
 
 @pytest.fixture(autouse=True)
@@ -182,6 +189,57 @@ def test_no_fault_makes_the_client_repeat_itself(twilio: TwilioStandIn, impatien
     twilio.fault(fault, times=None, seconds=60)
     impatient.perform(a_text())
     assert twilio.requests["POST"] == 1
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_no_fault_makes_the_client_repeat_itself_on_a_connection_used_before(
+    twilio: TwilioStandIn, impatient: TwilioSms, fault: str, connections_stay: None
+):
+    assert isinstance(impatient.perform(a_text()), Done)
+    twilio.fault(fault, times=None, seconds=60)
+    impatient.perform(a_text())
+    assert twilio.requests["POST"] == 2
+    ports = {exchange.port for exchange in twilio.exchanges}
+    assert len(ports) == 1, "it was another connection"
+
+
+def test_one_connection_after_another_only_where_the_last_cannot_be_trusted(
+    twilio: TwilioStandIn, sms: TwilioSms, connections_stay: None
+):
+    for fault in (None, None, "429", "http_500", None, "garbage", None, "cut_short", None, "drop_after_accept", None):
+        if fault:
+            twilio.fault(fault)
+        sms.perform(a_text())
+    ports = [exchange.port for exchange in twilio.exchanges]
+    assert [number for number in range(1, len(ports)) if ports[number] != ports[number - 1]] == [6, 8, 10]
+
+
+def test_a_connection_that_has_stood_is_not_used_again(
+    twilio: TwilioStandIn, sms: TwilioSms, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Transports, "seconds", 0)
+    for _ in range(2):
+        sms.perform(a_text())
+    assert len({exchange.port for exchange in twilio.exchanges}) == 2
+
+
+def test_a_connection_that_was_ended_meanwhile_leaves_no_doubt(connections_stay: None):
+    with TwilioStandIn() as first:
+        port = int(first.url.rpartition(":")[2])
+        sms = TwilioSms(ACCOUNT_SID, AUTH_TOKEN, SENDER, first.url)
+        assert isinstance(sms.perform(a_text()), Done)
+    with TwilioStandIn(port=port) as second:
+        assert isinstance(sms.perform(a_text()), Done)
+        assert second.requests["POST"] == 1
+
+
+def test_threads_do_not_share_an_answer(twilio: TwilioStandIn, sms: TwilioSms):
+    twilio.fault("429", times=None, retry_after=7, to="+15005550001")
+    numbers = ["+15005550001", NUMBER] * 20
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(lambda number: sms.perform(a_text(to=number)), numbers))
+    assert [type(outcome) for outcome in outcomes] == [TryAgain, Done] * 20
+    assert len({exchange.port for exchange in twilio.exchanges}) <= 8
 
 
 def test_a_connection_that_is_refused_has_sent_nothing():

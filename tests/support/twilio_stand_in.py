@@ -99,6 +99,8 @@ class Exchange:
     fault: str | None
     status: int | None
     answer: bytes
+    # The client's port, so the connection.
+    port: int = 0
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,13 @@ class TwilioStandIn:
         self.closing.set()
         self._server.shutdown()
         self._server.server_close()
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """End every connection there is, as a server does that is restarted."""
+        for connection in list(self._server.connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def serve(self) -> None:
         """Serve in this thread until interrupted."""
@@ -207,6 +216,18 @@ class _Server(ThreadingHTTPServer):
     stand_in: TwilioStandIn
     request_queue_size = 128
 
+    def __init__(self, *given: Any) -> None:
+        self.connections: set[socket.socket] = set()
+        super().__init__(*given)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self.connections.discard(request)
+        super().shutdown_request(request)
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients that die in the middle are the point; anything else is a fault of the stand-in."""
         if not isinstance(sys.exception(), ConnectionError):
@@ -254,6 +275,7 @@ class _Handler(BaseHTTPRequestHandler):
                 fault=fault.fault if fault else None,
                 status=reply.status,
                 answer=reply.payload,
+                port=self.client_address[1],
             )
         )
         self.server.stand_in.closing.wait(reply.after)

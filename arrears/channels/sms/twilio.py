@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
@@ -32,7 +32,7 @@ from arrears.channels.effect import (
     Unprovable,
 )
 from arrears.channels.sms.twilio_answers import outcome_of_fault, outcome_of_refusal
-from arrears.channels.sms.twilio_http import Transport, Unreadable
+from arrears.channels.sms.twilio_http import Transport, Transports, Unreadable
 from arrears.channels.tracking import Fate, ProviderSilent
 
 _LONGEST_VALIDITY: Final = 36_000
@@ -101,8 +101,7 @@ class TwilioSms:
         self._account_sid = account_sid
         self._auth_token = auth_token
         self._sender = sender
-        self._base_url = urlsplit(base_url) if base_url else None
-        self._timeout = timeout
+        self._transports = Transports(urlsplit(base_url) if base_url else None, timeout)
         self._settle = settle
         self._look_up_limit = look_up_limit
         self._reports_to = reports_to
@@ -114,7 +113,7 @@ class TwilioSms:
             return Refused("validity", f"validity_seconds is no whole number from 1 to {_LONGEST_VALIDITY}")
         sender = str(intent.payload.get("from") or self._sender)
         in_service = sender.startswith("MG")
-        with closing(self._transport()) as transport:
+        with self._transports.one() as transport:
             try:
                 message = self._client(transport).messages.create(
                     to=intent.payload["to"],
@@ -139,7 +138,7 @@ class TwilioSms:
 
         Whatever bears the reference was accepted, even if it failed later: `Found`, with its status.
         """
-        with closing(self._transport()) as transport:
+        with self._transports.one() as transport:
             try:
                 return self._search(intent, transport)
             except TwilioException:
@@ -152,7 +151,7 @@ class TwilioSms:
     def fate(self, sid: str) -> Fate | None:
         """What became of one text, by its SID; None when Twilio knows none of this name. Raises ProviderSilent."""
         found: Fate | None = None
-        with closing(self._transport()) as transport, _asking(transport):
+        with self._transports.one() as transport, _asking(transport):
             try:
                 found = _fate(self._client(transport).messages(sid).fetch())
             except (TwilioRestException, TwilioServiceException):
@@ -165,7 +164,7 @@ class TwilioSms:
 
         Twilio's list goes by the date of sending and says nothing about the unsent: ask for the `fate` of those.
         """
-        with closing(self._transport()) as transport, _asking(transport):
+        with self._transports.one() as transport, _asking(transport):
             # By UTC days, as the description has it; a text may wait in the queue for hours before it is sent.
             texts = self._client(transport).messages.stream(
                 date_sent_after=since.astimezone(UTC),
@@ -205,11 +204,6 @@ class TwilioSms:
         if asked_at < intent.wall + self._settle or (intent.just_taken and self._settle):
             return LookUpFailed("Twilio does not list the text, but it was asked too soon after the time of sending")
         return Absent()
-
-    def _transport(self) -> Transport:
-        # One for each call: it remembers its last answer, so threads cannot share it, and a connection kept
-        # from the call before may have gone stale, which would put the next text in doubt.
-        return Transport(self._base_url, self._timeout)
 
     def _client(self, transport: Transport) -> Client:
         return Client(self._account_sid, self._auth_token, http_client=transport)
