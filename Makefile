@@ -37,8 +37,11 @@ lint: install
 golden: install
 	$(BIN)/python -m tests.support.golden
 
+# All figures, some hours; Celery's wants a Redis, BENCH_REDIS_URL unless it is redis://127.0.0.1:6379/9.
 bench: install
-	for file in benchmarks/bench_*.py; do PYTHONPATH=. $(BIN)/python $$file || exit 1; done
+	@test -n "$$ARREARS_TEST_POSTGRES_URL" || { echo "make bench: ARREARS_TEST_POSTGRES_URL must name a PostgreSQL server, such as postgresql://postgres@127.0.0.1/postgres" >&2; exit 2; }
+	@for file in benchmarks/bench_*.py; do echo "== $$file"; PYTHONPATH=. $(BIN)/python $$file || failed="$$failed $$file"; done; \
+	test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
 
 clean:
 	rm -rf $(VENV) .uv demo/arrears.db* demo/outbox demo/prefect

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,11 @@ import models
 from arrears.ledger.events import log_event
 from arrears.operations.enroll import enroll
 from arrears.operations.newly_unknown import newly_unknown
+from arrears.operations.record_sweep import LastSweep
 from arrears.operations.services import open_services
 from arrears.operations.sweep import Share
 from arrears.orchestration.alerts import AlertsRefused, deploy_alerts
+from arrears.orchestration.announcing import announce
 from arrears.orchestration.tending import tend
 from arrears.settings import Settings
 from tests.conftest import HEADER, START, a_row
@@ -43,7 +46,7 @@ def did() -> dict[str, str]:
 
 @pytest.mark.usefixtures("api")
 def test_alerts_are_made_once_set_right_and_fired_by_a_sweep(
-    prefect_server: PrefectServer, client: SyncPrefectClient, tmp_path: Path
+    prefect_server: PrefectServer, client: SyncPrefectClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rehearsed = deploy_alerts(pool="arrears", dry_run=True)
     assert [each.did for each in rehearsed] == ["created"] * 5
@@ -78,7 +81,21 @@ def test_alerts_are_made_once_set_right_and_fired_by_a_sweep(
     fired = wait_for("two alerts", lambda: len(found := triggered(client)) >= 2 and found)
     assert sorted(fired) == ["arrears: a step is unknown", "arrears: accounts fail"]
     assert newly_unknown(services) == (), "told twice"
+
+    late = [f"AL-{n}" for n in range(services.settings.alert_late_timelines)]
+    swept = LastSweep(services.clock.wall(), seconds=1, looked_at=len(late), effects=0, failed=0)
+    announce(services, swept, failed=(), revived=late[1:], first=False)
+    announce(services, swept, failed=(), revived=late, first=False)
+    EventsWorker.instance().wait_until_empty()
+    wait_for("the third", lambda: triggered(client).count("arrears: timelines are late") == 1)
     services.close()
+
+    # No sweep, and as short a patience as Prefect allows.
+    monkeypatch.setattr("arrears.orchestration.alerts.NO_SWEEP_FOR", timedelta(seconds=10))
+    assert did() == dict.fromkeys(NAMES, "unchanged") | {"no sweep": "updated"}
+    wait_for("the last", lambda: "arrears: no sweep" in triggered(client), seconds=60)
+    monkeypatch.undo()
+    assert did() == dict.fromkeys(NAMES, "unchanged") | {"no sweep": "updated"}
 
 
 def triggered(client: SyncPrefectClient) -> list[str]:

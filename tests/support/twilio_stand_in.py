@@ -19,6 +19,7 @@ import base64
 import json
 import re
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -124,6 +125,7 @@ class TwilioStandIn:
         store: Path | None = None,
         account_sid: str = ACCOUNT_SID,
         auth_token: str = AUTH_TOKEN,
+        certificate: Path | None = None,
     ) -> None:
         self.mailbox = Mailbox(account_sid, store)
         self.calls = Switchboard(account_sid)
@@ -138,7 +140,11 @@ class TwilioStandIn:
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.stand_in = self
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        if certificate:
+            secured = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            secured.load_cert_chain(certificate)
+            self._server.secured = secured
+        self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> TwilioStandIn:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -216,9 +222,19 @@ class _Server(ThreadingHTTPServer):
     stand_in: TwilioStandIn
     request_queue_size = 128
 
+    secured: ssl.SSLContext | None = None
+
     def __init__(self, *given: Any) -> None:
         self.connections: set[socket.socket] = set()
         super().__init__(*given)
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        # In the connection's own thread, so that nobody waits for a client that is slow to shake hands.
+        if self.secured is None:
+            super().finish_request(request, client_address)
+            return
+        with self.secured.wrap_socket(request, server_side=True) as secured:
+            super().finish_request(secured, client_address)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self.connections.add(request)
@@ -399,9 +415,14 @@ if __name__ == "__main__":
     parser.add_argument("--store", type=Path, help="JSON lines of accepted texts; read back at the start")
     parser.add_argument("--account-sid", default=ACCOUNT_SID)
     parser.add_argument("--auth-token", default=AUTH_TOKEN)
+    parser.add_argument("--certificate", type=Path, help="PEM with its key: answer over TLS")
     arguments = parser.parse_args()
     stand_in = TwilioStandIn(
-        port=arguments.port, store=arguments.store, account_sid=arguments.account_sid, auth_token=arguments.auth_token
+        port=arguments.port,
+        store=arguments.store,
+        account_sid=arguments.account_sid,
+        auth_token=arguments.auth_token,
+        certificate=arguments.certificate,
     )
     print(stand_in.url, flush=True)
     with suppress(KeyboardInterrupt):
