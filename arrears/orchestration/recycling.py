@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from pathlib import Path
 
+from opentelemetry.trace import get_tracer_provider
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 
@@ -39,13 +41,16 @@ def worn_out(settings: Settings, *, ended: int, given_up: int, mib: float | None
 async def start_afresh() -> None:
     """Become the same command again: same process id, no threads, no memory. Returns only by raising OSError.
 
-    What Prefect still holds to send, logs and the events that draw task runs, is sent first: it would otherwise be at
-    exit, which does not come.
+    What is still held to be sent, logs, the events that draw task runs and traces, is sent first: it would otherwise
+    be at exit, which does not come.
     """
     for service in (EventsWorker, APILogWorker):
         sending = service.drain_all(timeout=_SECONDS_TO_SEND, at_exit=False)
         if not isinstance(sending, tuple):
             await sending
+    # That of an SDK, where there is one: the API alone holds nothing back.
+    if flush := getattr(get_tracer_provider(), "force_flush", None):
+        await asyncio.to_thread(flush, round(_SECONDS_TO_SEND * 1000))
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

@@ -36,6 +36,15 @@ def blocks(path: str, seconds: float) -> None:
     _mark(path, "ends")
 
 
+_KEPT: list[bytes] = []
+
+
+@flow(persist_result=False)
+def leaks(mib: int) -> None:
+    """Keeps what nobody will ask for again."""
+    _KEPT.append(b"x" * (mib * 2**20))
+
+
 @flow(persist_result=False)
 def dies(how: str) -> None:
     """Ends as no flow should."""
