@@ -10,6 +10,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
 from arrears.engine.vocabulary import StepStatus
+from arrears.operations.brakes import Budget
 from arrears.operations.moves import Closed
 from arrears.orchestration.at_work import services
 from arrears.orchestration.escalation import (
@@ -27,9 +28,9 @@ from arrears.orchestration.waiting import wait_until
 
 # The ledger is the checkpoint: a cached result would be a second truth, and a retry a second effect.
 @task(task_run_name="{rung}", cache_policy=NO_CACHE, retries=0, persist_result=False)
-def perform(account_id: str, rung: str) -> State:
-    """Make one rung for one account."""
-    outcome = make_rung(services(), account_id, rung, who="timeline")
+def perform(account_id: str, rung: str, budget: Budget) -> State:
+    """Make one rung for one account, within what its wake may still spend."""
+    outcome = make_rung(services(), account_id, rung, who="timeline", budget=budget)
     state = Failed if outcome == StepStatus.FAILED else Completed
     return state(message=f"{rung}: {outcome}")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,9 @@ class Intent:
 
     `payload` is what was stored with the intent and is all a channel may use: JSON values only, so
     that a restart sees exactly what the crashed process saw. `wall` is the machine's UTC time at the
-    commit; `at` is the ledger's (which may be virtual). `just_taken`, for a look-up: until a moment ago somebody may
-    have been carrying it out, so an effect that is not there yet may still be on its way.
+    commit; `at` is the ledger's (which may be virtual). `claim` names this taking of the step, which stands until
+    `lease_until` (wall) and beyond for as long as the step bears it. `just_taken`, for a look-up: until a moment ago
+    somebody may have been carrying it out, so an effect that is not there yet may still be on its way.
     """
 
     key: str
@@ -30,6 +31,8 @@ class Intent:
     payload: Mapping[str, Any]
     at: datetime
     wall: datetime
+    claim: str = ""
+    lease_until: datetime | None = None
     just_taken: bool = False
 
 
@@ -72,6 +75,8 @@ class InDoubt:
     reason: str
 
 
+# What was intended has become somebody else's, and nothing was done.
+TAKEN: Final = TryAgain("somebody else has taken it")
 Outcome = Done | Refused | Declined | TryAgain | InDoubt
 
 

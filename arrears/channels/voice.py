@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from arrears.channels.effect import Absent, Done, Finding, Found, Intent, Outcome
+from arrears.channels.effect import TAKEN, Absent, Done, Finding, Found, Intent, Outcome
 
 
 class CallQueue(Protocol):
-    """Where call tasks are kept; `key` is unique, so adding twice is adding once."""
+    """Where call tasks are kept; `key` is unique, so adding twice is adding once.
 
-    def add(self, intents: Sequence[Intent]) -> None: ...
+    `add` says which keys are there now: not those of intents that somebody else has taken.
+    """
+
+    def add(self, intents: Sequence[Intent]) -> set[str]: ...
     def has(self, key: str) -> bool: ...
 
 
@@ -27,8 +30,8 @@ class VoiceChannel:
 
     def perform_all(self, intents: Sequence[Intent]) -> list[Outcome]:
         """Queue the tasks in one transaction."""
-        self._queue.add(intents)
-        return [Done(f"task:{intent.key}") for intent in intents]
+        there = self._queue.add(intents)
+        return [Done(f"task:{intent.key}") if intent.key in there else TAKEN for intent in intents]
 
     def look_up(self, intent: Intent) -> Finding:
         """The queue is in the ledger: what is there happened, what is not did not."""

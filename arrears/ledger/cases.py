@@ -150,6 +150,10 @@ class CaseFile:
                 return step
         return None
 
+    def step_known_as(self, reference: str) -> models.Step | None:
+        """The row of this reference, if it is of this case."""
+        return next((step for step in self.steps if vars(step)["reference"] == reference), None)
+
     def snapshot(
         self,
         *,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import os
 import socket
 from functools import cache
 from pathlib import Path
+from typing import Final
+
+_UNKNOWN: Final = "?"
 
 
 def this_process() -> str:
@@ -14,6 +19,18 @@ def this_process() -> str:
     A forked child is another process, so the pid is read every time.
     """
     return _named(os.getpid())
+
+
+_claims = itertools.count(1)
+
+
+def new_claim() -> str:
+    """`this_process()#n`, never given twice: whoever takes an intent names itself, and this taking of it.
+
+    A process has many threads, and the same one may take an intent again; what an earlier taking still means to do, or
+    to write, is not the later one's.
+    """
+    return f"{this_process()}#{next(_claims)}"
 
 
 @cache
@@ -31,11 +48,12 @@ def is_gone(owner: str) -> bool:
     Only a process of this host, this boot and this pid namespace can be judged; for all others the
     intent's lease has to run out.
     """
-    machine, _, rest = owner.partition("/")
+    machine, _, rest = owner.partition("#")[0].partition("/")
     if machine != _machine():
         return False
     pid, _, started = rest.partition("/")
-    return _started(int(pid)) != started
+    found = _started(int(pid))
+    return found == "gone" or (found != started and _UNKNOWN not in (found, started))
 
 
 @cache
@@ -49,20 +67,26 @@ def _machine() -> str:
 
 
 def _started(pid: int) -> str:
-    """The process's start time in clock ticks, or `gone`. A zombie has stopped acting, so it is gone too."""
-    stat = _read(f"/proc/{pid}/stat")
-    if stat:
-        fields = stat.rpartition(")")[2].split()
+    """The process's start time in clock ticks, or `gone`; `?` where neither is known.
+
+    A zombie has stopped acting, so it is gone too. Only that there is no such process says that it is gone: its files
+    may be hidden from us, or there may be no descriptor left to read them with.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ESRCH):
+            return _UNKNOWN
+    else:
         return "gone" if fields[0] in "ZX" else fields[19]
-    if Path("/proc/self/stat").exists():
-        return "gone"
+    # No /proc, or one that hides other users' processes.
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return "gone"
-    except PermissionError:
+    except OSError:
         pass
-    return "?"
+    return _UNKNOWN
 
 
 def _read(path: str) -> str:

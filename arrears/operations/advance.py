@@ -17,6 +17,7 @@ from arrears.operations.services import Services
 
 _MOST_FAILURES = 5
 _FIRST_BACKOFF = timedelta(seconds=30)
+_LONGEST_BACKOFF = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,9 @@ def advance(
                 return Advanced(rest, effects)
 
 
-def perform_rung(services: Services, account_id: str, rung: str, *, who: str, budget: Budget | None = None) -> str:
+def perform_rung(services: Services, account_id: str, rung: str, *, who: str, budget: Budget) -> str:
     """Make one rung if it still is the one to make; says what became of it."""
-    move = next_move(services, account_id, who=who, budget=budget or Budget(), only=rung)
+    move = next_move(services, account_id, who=who, budget=budget, only=rung)
     if isinstance(move, Intended):
         return str(carry_out(services, move.intent, move.channel, who=who))
     if isinstance(move, InDoubt):
@@ -89,7 +90,8 @@ def record_failure(services: Services, account_id: str, error: BaseException, *,
             case.next_due_at = None
             log_event(session, "halted", who=who, at=now, wall=wall, case=case, why=case.halted_why)
         else:
-            case.retry_at = wall + _FIRST_BACKOFF * 2 ** (case.failures - 1)
+            # A closed case is halted by nothing: what is left open in it is looked at for ever, but seldom.
+            case.retry_at = wall + min(_FIRST_BACKOFF * 2 ** min(case.failures - 1, 12), _LONGEST_BACKOFF)
             log_event(session, "failure", who=who, at=now, wall=wall, case=case, why=reason)
         case.next_reason = f"failed: {reason}"
         session.add(case)

@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
 import models
-from arrears.channels.effect import Bulk, Done, Finding, Intent, Outcome
+from arrears.channels.effect import Absent, Bulk, Done, Finding, Intent, Outcome
 from arrears.engine.vocabulary import ChannelName, StepStatus
 from arrears.ledger.ahead import forget, read_ahead, read_reports, whole_of
 from arrears.ledger.among import among
@@ -227,7 +227,13 @@ class _Work:
             # None of the account's doing, and the others would fare no better: the next sweep finds all as it is.
             raise error
         logger.error("account %s failed: %s", account_id, type(error).__name__)
-        record_failure(self.services, account_id, error, who=self.who)
+        try:
+            record_failure(self.services, account_id, error, who=self.who)
+        except LedgerAway:
+            raise
+        except Exception as another:
+            # Somebody has its case locked, say. It is as it was, and the next sweep finds it so.
+            logger.error("account %s: that could not be kept: %s", account_id, type(another).__name__)
         self.batch.rested.pop(account_id, None)
         if account_id not in self.batch.failed:
             self.batch.failed.append(account_id)
@@ -270,9 +276,21 @@ def _all(services: Services, channel: ChannelName, intents: Sequence[Intent]) ->
     assert isinstance(bulk, Bulk)
     try:
         made = attempt_all(services, intents, bulk)
-    except Exception as error:
+    except LedgerAway as error:
         return {intent.key: error for intent in intents}
+    except Exception as error:
+        logger.warning("%d effects are made one by one: %s", len(intents), type(error).__name__)
+        return {intent.key: _one_after_all(services, intent, channel) for intent in intents}
     return {intent.key: result for intent, result in zip(intents, made, strict=True)}
+
+
+def _one_after_all(services: Services, intent: Intent, channel: ChannelName) -> _Result:
+    """Of an intent whose bulk failed: what is there of it already, or else its effect by itself."""
+    try:
+        found = look_up(services, intent, channel)
+        return attempt(services, intent, channel) if isinstance(found, Absent) else found
+    except Exception as error:
+        return error
 
 
 def _one(services: Services, move: Intended | InDoubt) -> _Result:

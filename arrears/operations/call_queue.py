@@ -9,6 +9,7 @@ from sqlmodel import Session, col, select
 
 import models
 from arrears.channels.effect import Intent
+from arrears.ledger.claims import hold_fast
 from arrears.ledger.database import Ledger
 from arrears.operations.told import CARRIES, withdraw_from_calls, withdraw_with_call
 
@@ -19,9 +20,14 @@ class LedgerCallQueue:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def add(self, intents: Sequence[Intent]) -> None:
-        """Add the tasks of `intents` that are not there yet; older open tasks of their accounts lapse."""
+    def add(self, intents: Sequence[Intent]) -> set[str]:
+        """Add the tasks of `intents` that are not there yet; older open tasks of their accounts lapse.
+
+        The keys of all that are there now; none of intents that somebody else has taken.
+        """
         with self._ledger.write() as session:
+            ours = hold_fast(session, {intent.reference: intent.claim for intent in intents})
+            intents = [intent for intent in intents if intent.reference in ours]
             keys = [intent.key for intent in intents]
             known = set(session.exec(select(models.CallTask.key).where(col(models.CallTask.key).in_(keys))))
             new = [intent for intent in intents if intent.key not in known]
@@ -33,6 +39,7 @@ class LedgerCallQueue:
                 task.status = "lapsed"
                 session.add(task)
             session.add_all(_task(intent) for intent in new)
+            return set(keys)
 
     def has(self, key: str) -> bool:
         """Whether the task is in the queue, whatever became of it."""

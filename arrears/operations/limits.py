@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import models
 from arrears.engine.delinquency import local_date
 from arrears.engine.vocabulary import CaseStatus
 from arrears.ledger.cases import CaseFile, lock_person, read_case_file
+from arrears.ledger.database import LedgerAway
 from arrears.operations.services import Services
 from arrears.operations.work import Work, open_item
 
@@ -76,10 +78,19 @@ def _days_left(account: models.Account, ends: date, at: datetime) -> int:
     return (ends - local_date(at, account.zones[0] if account.zones else "")).days
 
 
-def tell_of_limits(services: Services) -> int:
-    """Look at the open cases whose limit has come near without anybody looking; how many were looked at.
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How many cases were looked at, and the accounts of those that could not be."""
 
-    A case that waits for a person is not advanced, and its limit comes near all the same.
+    looked_at: int
+    failed: tuple[str, ...]
+
+
+def tell_of_limits(services: Services) -> Told:
+    """Look at the open cases whose limit has come near without anybody looking.
+
+    A case that waits for a person is not advanced, and its limit comes near all the same. One that cannot be looked at
+    keeps no other waiting.
     """
     now = services.clock.now()
     horizon = now.date() + timedelta(days=services.referrals.warning_days + 1)
@@ -100,8 +111,14 @@ def tell_of_limits(services: Services) -> int:
         if case.limitation_ends is not None
         and _is_near(services, account, _days_left(account, case.limitation_ends, now))
     ]
+    failed: list[str] = []
     for account_id in near:
-        with services.ledger.write() as session:
-            lock_person(session, account_id)
-            heed_limit(services, session, read_case_file(session, account_id, lock=True), at=now)
-    return len(near)
+        try:
+            with services.ledger.write() as session:
+                lock_person(session, account_id)
+                heed_limit(services, session, read_case_file(session, account_id, lock=True), at=now)
+        except LedgerAway:
+            raise
+        except Exception:
+            failed.append(account_id)
+    return Told(len(near) - len(failed), tuple(failed))

@@ -27,7 +27,7 @@ from arrears.engine.vocabulary import CaseStatus, ChannelName, StepStatus
 from arrears.ledger.ahead import next_step_id
 from arrears.ledger.cases import CaseFile, lock_person, read_case_file
 from arrears.ledger.events import log_event
-from arrears.ledger.owner import is_gone, this_process
+from arrears.ledger.owner import is_gone, new_claim
 from arrears.ledger.references import free_reference
 from arrears.operations.brakes import Budget, braked
 from arrears.operations.choose_agency import choose_agency
@@ -412,8 +412,8 @@ class _Desk:
 
 
 def claim(services: Services, step: models.Step, wall: datetime) -> None:
-    """The step is this process's to carry out or look up, until the lease from `wall` runs out."""
-    step.take(owner=this_process(), lease_until=wall + timedelta(seconds=services.settings.lease_seconds))
+    """The step is the caller's alone to carry out or look up, until the lease from `wall` runs out."""
+    step.take(owner=new_claim(), lease_until=wall + timedelta(seconds=services.settings.lease_seconds))
 
 
 def intent_of(step: models.Step, *, just_taken: bool = False) -> Intent:
@@ -430,5 +430,7 @@ def intent_of(step: models.Step, *, just_taken: bool = False) -> Intent:
         payload=of["payload"],
         at=of["at"],
         wall=of["intended_wall"],
+        claim=of["owner"],
+        lease_until=of["lease_until"],
         just_taken=just_taken,
     )

@@ -9,7 +9,7 @@ from typing import assert_never
 
 from sqlalchemy import exists
 from sqlalchemy import select as select_columns
-from sqlmodel import Session, col, or_
+from sqlmodel import Session, col, or_, select
 
 import models
 from arrears.channels.effect import (
@@ -30,11 +30,10 @@ from arrears.channels.effect import (
 from arrears.engine.contact.facts import Proposal, contact_channel
 from arrears.engine.contact.holds import blocking_holds
 from arrears.engine.vocabulary import CaseStatus, ChannelName, Stage, StepStatus
-from arrears.ledger.ahead import is_reported
+from arrears.ledger.ahead import forget, is_reported
 from arrears.ledger.among import among
-from arrears.ledger.cases import CaseFile, lock_person, read_case_file
+from arrears.ledger.cases import CaseFile, file_of, lock_person, read_case_file
 from arrears.ledger.events import log_event
-from arrears.ledger.owner import this_process
 from arrears.operations.brakes import stopped_why
 from arrears.operations.close import drop_calls_if_paid
 from arrears.operations.deliveries import heed, note, proof_of
@@ -56,7 +55,11 @@ def carry_out(services: Services, intent: Intent, channel: ChannelName, *, who: 
     return result if isinstance(result, StepStatus) else settle(services, intent, channel, result, who=who)
 
 
-def attempt(services: Services, intent: Intent, channel: ChannelName) -> Outcome | StepStatus:
+# What came of the last look before an effect: `Found`, where the provider has reported it already.
+Before = TryAgain | Found | StepStatus
+
+
+def attempt(services: Services, intent: Intent, channel: ChannelName) -> Outcome | Found | StepStatus:
     """Make the effect of an intent that is ours, unless it is no longer wanted; the step's status if it is not ours."""
     # Waited for before the last look, so that nothing that arrives meanwhile is missed, nor the lease outlived.
     if late := _out_of_turn(services, intent):
@@ -65,7 +68,7 @@ def attempt(services: Services, intent: Intent, channel: ChannelName) -> Outcome
     return services.channels[channel].perform(intent) if before is None else before
 
 
-def attempt_all(services: Services, intents: Sequence[Intent], channel: Bulk) -> list[Outcome | StepStatus]:
+def attempt_all(services: Services, intents: Sequence[Intent], channel: Bulk) -> list[Outcome | Found | StepStatus]:
     """`attempt` for many intents of a channel that makes many effects as one, after one last look for all."""
     before = _last_look(services, intents)
     wanted = [intent for intent, why in zip(intents, before, strict=True) if why is None]
@@ -74,12 +77,21 @@ def attempt_all(services: Services, intents: Sequence[Intent], channel: Bulk) ->
 
 
 def _out_of_turn(services: Services, intent: Intent) -> TryAgain | None:
-    """Wait until the text's sender may send it; why it goes later, when that takes too long."""
+    """Wait until the text's sender may send it; why it goes later, when that takes too long.
+
+    Never longer than half of a lease, nor than until the intent's own is nearly over: a turn taken then would be lost.
+    """
     sender = intent.payload.get("from")
-    at_most = timedelta(seconds=services.settings.lease_seconds / 2)
-    if not sender or services.pace.wait(sender, at_most=at_most):
+    if not sender:
         return None
-    return TryAgain("its sender may not send more texts just now", after=at_most)
+    half = timedelta(seconds=services.settings.lease_seconds / 2)
+    left = intent.lease_until - services.clock.wall() if intent.lease_until else 2 * half
+    if left <= timedelta(0):
+        # Too late for any turn; the last look says whose it is.
+        return None
+    if left > half / 5 and services.pace.wait(sender, at_most=min(half, left - half / 5)):
+        return None
+    return TryAgain("its sender may not send more texts just now", after=half)
 
 
 def reconcile(services: Services, intent: Intent, channel: ChannelName, *, who: str) -> StepStatus:
@@ -103,7 +115,6 @@ _STANDING = (
         col(models.Step.reference),
         col(models.Step.status),
         col(models.Step.owner),
-        col(models.Step.intended_wall),
         col(models.Step.lease_until),
         col(models.Step.channel),
         col(models.Step.verdict)["purpose"].as_string(),
@@ -122,9 +133,11 @@ _STANDING = (
                 col(models.LifeEvent.kind).in_(_MAY_PAUSE),
             ),
         ),
+        col(models.Delivery.sid),
     )
     .join(models.Case, col(models.Case.id) == col(models.Step.case_id))
     .join(models.Account, col(models.Account.id) == col(models.Step.account_id))
+    .outerjoin(models.Delivery, col(models.Delivery.reference) == col(models.Step.reference))
 )
 
 
@@ -135,13 +148,13 @@ class _Standing:
     reference: str
     status: str
     owner: str
-    intended_wall: datetime | None
     lease_until: datetime | None
     channel: str
     purpose: str | None
     case_status: str
     amount_due: int
     may_stand_still: bool
+    sid: str | None
 
 
 def _standing(session: Session, intents: Sequence[Intent]) -> list[_Standing]:
@@ -151,10 +164,11 @@ def _standing(session: Session, intents: Sequence[Intent]) -> list[_Standing]:
     return [by_reference[intent.reference] for intent in intents]
 
 
-def _last_look(services: Services, intents: Sequence[Intent]) -> list[Declined | TryAgain | StepStatus | None]:
-    """What arrived since each intent and stops it: a payment, a hold, a halt, the kill switch.
+def _last_look(services: Services, intents: Sequence[Intent]) -> list[Before | None]:
+    """What arrived since each intent and stops it: a payment, a hold, a halt, the kill switch, or that it went already.
 
-    The step's status when the intent is not ours any more, or its lease ran out and it is anybody's.
+    The step's status when the intent is not ours any more. Where its lease ran out it may be anybody's in a moment, so
+    it is put back; that is ours to say as long as nobody has taken it.
     """
     with services.ledger.read() as session:
         stopped = stopped_why(session)
@@ -166,17 +180,18 @@ def _last_look(services: Services, intents: Sequence[Intent]) -> list[Declined |
         ]
 
 
-def _withdrawn(
-    services: Services, session: Session, intent: Intent, step: _Standing
-) -> Declined | TryAgain | StepStatus | None:
-    ours = step.status == StepStatus.INTENDED and step.owner == this_process()
-    expired = step.lease_until is None or step.lease_until <= services.clock.wall()
-    if not ours or step.intended_wall != intent.wall or expired:
+def _withdrawn(services: Services, session: Session, intent: Intent, step: _Standing) -> Before | None:
+    if step.status != StepStatus.INTENDED or step.owner != intent.claim:
         return StepStatus(step.status)
+    if step.sid:
+        return Found(step.sid)
+    if step.lease_until is None or step.lease_until <= services.clock.wall():
+        return TryAgain("its lease ran out before its turn came", after=timedelta(0))
+    # Put back, not declined: what is decided next leaves it out for as long as this holds, and no longer.
     if step.amount_due <= 0:
-        return Declined("paid", "paid before it went out")
+        return TryAgain("paid before it went out", after=timedelta(0))
     if step.case_status in (CaseStatus.HALTED, CaseStatus.CLOSED):
-        return Declined(step.case_status, f"case {step.case_status} before it went out")
+        return TryAgain(f"case {step.case_status} before it went out", after=timedelta(0))
     channel, purpose, now = ChannelName(step.channel), step.purpose or "", services.clock.now()
     if step.may_stand_still:
         file = read_case_file(session, intent.account_id)
@@ -225,10 +240,16 @@ def settle_in(
     if intent.payload.get(CARRIES) or channel is ChannelName.SMS:
         lock_person(session, intent.account_id)
     file = read_case_file(session, intent.account_id, lock=True)
-    step = file.step(intent.rung, intent.attempt)
-    assert step is not None, f"step {intent.key} has vanished"
-    if step.status != StepStatus.INTENDED or step.owner != this_process():
+    step = file.step_known_as(intent.reference)
+    if step is None:
+        # Of a case that has closed since, and another has been opened.
+        file, step = _file_before(session, file, intent)
+    if step.status != StepStatus.INTENDED or step.owner != intent.claim:
+        _keep_what_is_known(services, session, step, result, wall=wall)
         return StepStatus(step.status)
+    if isinstance(result, Absent) and (sid := proof_of(session, intent.reference)):
+        # It was reported while the list was being asked.
+        result = Found(sid)
     file.case.retry_at = None
     data = {"rung": step.rung, "attempt": step.attempt, "reference": step.reference}
     why = ""
@@ -292,6 +313,30 @@ def settle_in(
     return StepStatus(step.status)
 
 
+def _file_before(session: Session, newest: CaseFile, intent: Intent) -> tuple[CaseFile, models.Step]:
+    """An earlier case of the account, as it is, and the intent's step in it."""
+    forget(session, newest.account.holder_id)
+    step = session.exec(select(models.Step).where(models.Step.reference == intent.reference)).one()
+    file = file_of(session, newest.account, session.get_one(models.Case, step.case_id))
+    found = file.step_known_as(intent.reference)
+    assert found is not None
+    return file, found
+
+
+def _keep_what_is_known(
+    services: Services, session: Session, step: models.Step, result: Outcome | Finding, *, wall: datetime
+) -> None:
+    """That a text went out is never forgotten, though somebody else has its step: their look-up finds it, and no second
+    one goes."""
+    if isinstance(result, Done | Found) and ChannelName(step.channel) is ChannelName.SMS:
+        note(services, session, step, sid=result.reference, **_told(result), wall=wall)
+
+
+def _told(result: Done | Found) -> dict[str, str]:
+    detail = result.detail
+    return {"status": str(detail.get("status") or "queued"), "error_code": str(detail.get("error_code") or "")}
+
+
 def _what_became(
     services: Services, session: Session, file: CaseFile, step: models.Step, result: Outcome | Finding, *, who: str
 ) -> None:
@@ -300,8 +345,7 @@ def _what_became(
     match result:
         case Done(sid, detail) | Found(sid, detail):
             if "status" in detail:
-                told = {"status": str(detail["status"] or "queued"), "error_code": str(detail.get("error_code") or "")}
-                note(services, session, step, sid=sid, **told, wall=wall)
+                note(services, session, step, sid=sid, **_told(result), wall=wall)
                 heed(services, session, step, who=who, at=now, wall=wall)
             elif is_reported(session, step.account_id, step.reference):
                 heed(services, session, step, who=who, at=now, wall=wall)

@@ -12,9 +12,10 @@ from sqlmodel import Session, col, select
 
 import models
 from arrears.channels.agency import AgencyFolder, Manifest, PlacementFileError, PlacementRow, RecallRow
-from arrears.channels.effect import Absent, Done, Finding, Found, Intent, Outcome, Refused
+from arrears.channels.effect import TAKEN, Absent, Done, Finding, Found, Intent, Outcome, Refused
 from arrears.clock import Clock
 from arrears.engine.partners import NO_PARTNERS, Partner, Partners
+from arrears.ledger.claims import hold_fast
 from arrears.ledger.database import Ledger
 from arrears.operations.brakes import stopped_why
 
@@ -40,8 +41,9 @@ class AgencyChannel:
     def perform_all(self, intents: Sequence[Intent]) -> list[Outcome]:
         """Commit the placements in one transaction."""
         refused = {intent.reference: Refused("placement", why) for intent in intents if (why := self._unusable(intent))}
-        sound = [intent for intent in intents if intent.reference not in refused]
         with self._ledger.write() as session:
+            ours = hold_fast(session, {intent.reference: intent.claim for intent in intents})
+            sound = [intent for intent in intents if intent.reference in ours - refused.keys()]
             references = [intent.reference for intent in sound]
             known = set(
                 session.exec(select(models.Placement.reference).where(col(models.Placement.reference).in_(references)))
@@ -51,7 +53,8 @@ class AgencyChannel:
             session.flush()
             for agency, day in sorted({(intent.payload["agency"], _day(intent)) for intent in new}):
                 mark_unwritten(session, models.PlacementBatch, agency, day)
-        return [refused.get(intent.reference) or Done(f"placement:{intent.reference}") for intent in intents]
+        placed = {intent.reference: Done(f"placement:{intent.reference}") for intent in sound}
+        return [refused.get(intent.reference) or placed.get(intent.reference) or TAKEN for intent in intents]
 
     def _unusable(self, intent: Intent) -> str:
         try:

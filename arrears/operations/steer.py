@@ -15,6 +15,7 @@ from arrears.ledger.cases import lock_person, read_case_file
 from arrears.ledger.events import log_event
 from arrears.operations.approvals import approval_of
 from arrears.operations.court import papers_of
+from arrears.operations.deliveries import proof_of
 from arrears.operations.facts import ladder_of, proposal_of
 from arrears.operations.limits import limitation_in_words, limitation_shown
 from arrears.operations.reconsider import say_whether_held
@@ -132,9 +133,9 @@ def settle(
 ) -> StepStatus:
     """Settle the last step of `rung` by a person's word, where evidence could not.
 
-    An unknown, failed or skipped step may be declared done, planned again, or left out. What it told about
-    other accounts goes by the same word; if it was not told, those are due again. Raises UnknownAccount and
-    SteeringRefused.
+    An unknown, failed or skipped step may be declared done, made again (as the same attempt where nothing of it has
+    left, else as a further one), or left out. What it told about other accounts goes by the same word; if it was not
+    told, those are due again. Raises UnknownAccount and SteeringRefused.
     """
     with services.ledger.write() as session:
         lock_person(session, account_id)
@@ -150,6 +151,10 @@ def settle(
         match settlement:
             case Settlement.DONE:
                 step.status = StepStatus.DONE
+            case Settlement.AGAIN if _has_left(session, step):
+                # What bears its reference is in the world: the rung is made again as a further attempt.
+                step.status = StepStatus.FAILED if step.status == StepStatus.UNKNOWN else step.status
+                step.again_at, step.unreached = at, False
             case Settlement.AGAIN:
                 step.status, step.at, step.not_before, step.carried_by = StepStatus.PLANNED, None, None, ""
                 step.unreached = False
@@ -163,6 +168,15 @@ def settle(
         settle_told(session, step, who=by, at=at, wall=wall)
         make_due(session, file.case, at=at)
         return StepStatus(step.status)
+
+
+def _has_left(session: Session, step: models.Step) -> bool:
+    """Whether the text went out, or the call was queued: by the step itself, the provider's report, or the queue."""
+    if step.channel not in (ChannelName.SMS, ChannelName.CALL):
+        return False
+    key = f"{step.case_id}/{step.rung}/{step.attempt}"
+    reported = proof_of(session, step.reference) is not None
+    return bool(step.proof) or reported or session.get(models.CallTask, key) is not None
 
 
 def _must_be_open(case: models.Case) -> None:

@@ -22,6 +22,7 @@ from arrears.operations.advance import Advanced
 from arrears.operations.batch import Batch, advance_many
 from arrears.operations.brakes import Budget
 from arrears.operations.hand_over import HandedOver, hand_over
+from arrears.operations.left_behind import IN_AN_EARLIER_CASE, settle_what_was_left
 from arrears.operations.limits import tell_of_limits
 from arrears.operations.moves import Closed, Standstill
 from arrears.operations.place import write_agency_files
@@ -111,6 +112,7 @@ def sweep(
     # First, so that what follows from it is decided in this very sweep.
     if share.number == 0:
         result.asked = ask_what_became(services, who=who)
+        settle_what_was_left(services, who=who)
     if result.asked.silent:
         logger.warning("%s; the next sweep asks again", result.asked.silent)
     if accounts is not None:
@@ -130,9 +132,15 @@ def sweep(
                 break
     # One look over all cases, whoever else shares the sweep.
     if share.number == 0:
-        tell_of_limits(services)
+        _tell_of_limits(services)
     _write_files(services, result)
     return result
+
+
+def _tell_of_limits(services: Services) -> None:
+    """What is told of a case that somebody has locked is told by the next sweep; files and timelines do not wait."""
+    for account_id in tell_of_limits(services).failed:
+        logger.error("account %s: whether its limit is near could not be told", account_id)
 
 
 def pool_of(services: Services) -> ThreadPoolExecutor:
@@ -210,9 +218,9 @@ def _abandoned(services: Services) -> list[str]:
     wall = services.clock.wall()
     with services.ledger.read() as session:
         in_flight = session.exec(
-            select(models.Step.account_id, models.Step.owner, models.Step.lease_until).where(
-                models.Step.status == StepStatus.INTENDED
-            )
+            select(models.Step.account_id, models.Step.owner, models.Step.lease_until)
+            .join(models.Case, col(models.Case.id) == col(models.Step.case_id))
+            .where(models.Step.status == StepStatus.INTENDED, ~IN_AN_EARLIER_CASE)
         ).all()
     return [account for account, owner, lease in in_flight if lease is None or lease <= wall or is_gone(owner)]
 
@@ -257,8 +265,9 @@ def catch_up(
                     heapq.heappush(queue, (again, account_id))
             if progress is not None:
                 progress(clock.moment, result)
+    settle_what_was_left(virtual, who=who)
     stands_at = clock.moment if result.braked else until
-    tell_of_limits(virtual.at(replace(clock, moment=stands_at)))
+    _tell_of_limits(virtual.at(replace(clock, moment=stands_at)))
     _write_files(virtual, result)
     with services.ledger.write() as session:
         state.put(session, state.VIRTUAL_NOW, iso(stands_at))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -11,9 +12,12 @@ from sqlmodel import col, select
 import models
 from arrears.channels.tracking import Fate, ProviderSilent, Tracked
 from arrears.engine.vocabulary import ChannelName
+from arrears.ledger.database import LedgerAway
 from arrears.ledger.events import log_event
 from arrears.operations.deliveries import DELIVERED, FAILED, has_left, report
 from arrears.operations.services import Services
+
+logger = logging.getLogger(__name__)
 
 _TRIES: Final = 3
 
@@ -58,7 +62,13 @@ def ask_what_became(services: Services, *, who: str, limit: int = 500) -> Asked:
             continue
         unanswered = 0
         result.asked += 1
-        result.news += _learn(services, row, fate, who=who)
+        try:
+            result.news += _learn(services, row, fate, who=who)
+        except LedgerAway:
+            raise
+        except Exception as error:
+            # Its case is locked, say: the next sweep asks again, and everybody else's goes on.
+            logger.error("what became of text %s could not be kept: %s", row.reference, type(error).__name__)
     return result
 
 

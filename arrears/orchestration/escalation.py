@@ -68,13 +68,22 @@ def drives(services: Services, account_id: str, run_id: UUID) -> str | None:
     return timeline
 
 
-def climb(services: Services, account_id: str, *, who: str, through: Callable[[str], object]) -> Standstill | Closed:
-    """Advance the account until it rests for longer than a nap. What fails unforeseen is kept with its case."""
+def climb(
+    services: Services, account_id: str, *, who: str, through: Callable[[str, Budget], object]
+) -> Standstill | Closed:
+    """Advance the account until it rests for longer than a nap. What fails unforeseen is kept with its case.
+
+    `through` makes a rung, within what the whole climb may spend.
+    """
     budget = Budget(services.settings.most_effects_per_run)
+
+    def make(rung: str) -> object:
+        return through(rung, budget)
+
     nap = timedelta(seconds=services.settings.nap_seconds)
     while True:
         try:
-            rest = advance(services, account_id, who=who, budget=budget, through=through).rest
+            rest = advance(services, account_id, who=who, budget=budget, through=make).rest
             for line in write_agency_files(services.ledger, services.placements, services.clock, services.partners):
                 logger.error("%s; the next sweep tries again", line)
         except LedgerAway:
@@ -89,14 +98,14 @@ def climb(services: Services, account_id: str, *, who: str, through: Callable[[s
         services.clock.pause(wakes)
 
 
-def make_rung(services: Services, account_id: str, rung: str, *, who: str) -> str:
+def make_rung(services: Services, account_id: str, rung: str, *, who: str, budget: Budget) -> str:
     """Make one rung; says what became of it. What fails unforeseen is kept with its case, which then backs off.
 
     Let through to Prefect, the error would be kept there with its text, which may hold personal data; and the rung,
     being still the next one, would be begun again at once and for ever.
     """
     try:
-        return perform_rung(services, account_id, rung, who=who)
+        return perform_rung(services, account_id, rung, who=who, budget=budget)
     except LedgerAway as error:
         # None of the account's doing: what the ledger has of it is found by whoever looks next.
         logger.warning("account %s, %s: %s", account_id, rung, error)

@@ -222,9 +222,12 @@ def revive(services: Services, account_ids: Iterable[str], *, restart_cancelled:
             if case.driver != TIMELINE or case.status == CaseStatus.HALTED:
                 continue
             run = _read(client, UUID(case.flow_run_id)) if case.flow_run_id else None
+            if case.status == CaseStatus.CLOSED and (run is None or run.state is None or run.state.is_final()):
+                # Nobody is left who would bring it to its end.
+                finish(services, account.id)
+                continue
             if run is None or (run.state is not None and run.state.is_completed()):
-                if case.status != CaseStatus.CLOSED:
-                    lost.append(account.id)
+                lost.append(account.id)
                 continue
             if run.state is not None and run.state.type in _ENDED_BY_A_PERSON:
                 if restart_cancelled:

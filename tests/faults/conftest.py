@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
+from arrears.clock import SystemClock, VirtualClock
+from arrears.ledger.cases import read_case_file
+from arrears.operations.brakes import Budget
+from arrears.operations.services import Services
+from arrears.operations.sweep import catch_up, sweep
+from tests.support.audit import Books, books_of, step_and_case
 from tests.support.cluster import Cluster, NoServer
-from tests.support.landings import Stairs, stairs_on
+from tests.support.landings import ACCOUNT, Stairs, stairs_on
 from tests.support.mortals import Mortals
 from tests.support.twilio_stand_in import ACCOUNT_SID, AUTH_TOKEN, SENDER, TwilioStandIn
 
@@ -53,3 +62,66 @@ def at_twilio(twilio: TwilioStandIn) -> dict[str, str]:
         "twilio_from": SENDER,
         "twilio_base_url": twilio.url,
     }
+
+
+@dataclass
+class Desk:
+    """A deployment whose account is due its first text, and Twilio."""
+
+    services: Services
+    twilio: TwilioStandIn
+    until: datetime
+    rung: str = "sms-1"
+
+    @property
+    def books(self) -> Books:
+        return books_of(self.services, self.twilio.accepted())
+
+    @property
+    def step(self):
+        return step_and_case(self.books, ACCOUNT, self.rung)[0]
+
+    @property
+    def case(self):
+        with self.services.ledger.read() as session:
+            return read_case_file(session, ACCOUNT).case
+
+    def sweep(self) -> int:
+        return sweep(self.services, who="test", budget=Budget()).effects
+
+    def catch_up(self, days: int = 0) -> int:
+        """Waits for whatever needs it, by the machine's clock."""
+        return catch_up(self.services, self.until + timedelta(days=days), who="test", budget=Budget()).effects
+
+
+class Skipping:
+    """A machine's clock that is put forward by whoever waits."""
+
+    def __init__(self) -> None:
+        self._ahead = timedelta(0)
+
+    def wall(self) -> datetime:
+        return SystemClock().wall() + self._ahead
+
+    now = wall
+
+    def pause(self, until: datetime) -> None:
+        self._ahead += max(until - self.wall(), timedelta(0))
+
+    def wall_at(self, moment: datetime) -> datetime:
+        return moment
+
+    def lasts(self, span: timedelta) -> timedelta:
+        return span
+
+
+@pytest.fixture
+def desk(stairs: Stairs, twilio: TwilioStandIn, request: pytest.FixtureRequest) -> Iterator[Desk]:
+    """With settings of the test's own; only a test that asks for it waits in real time."""
+    settings: dict[str, Any] = dict(getattr(request, "param", {}))
+    machine = SystemClock() if settings.pop("in_real_time", False) else Skipping()
+    # Absence is proved against Twilio's clock, which goes by whole seconds.
+    twilio.now = lambda: machine.wall() + timedelta(seconds=1)
+    landing = stairs.landing("sms")
+    with landing.services(**at_twilio(twilio), **settings) as services:
+        yield Desk(services.at(VirtualClock(landing.until, machine)), twilio, landing.until)

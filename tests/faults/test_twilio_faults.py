@@ -2,102 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from sqlmodel import select
 
 import models
-from arrears.clock import SystemClock, VirtualClock
 from arrears.engine.vocabulary import StepStatus
-from arrears.ledger.cases import read_case_file
 from arrears.operations.advance import advance
 from arrears.operations.brakes import Budget
+from arrears.operations.deliveries import report
 from arrears.operations.moves import Intended, Standstill, next_move
 from arrears.operations.numbers import check_number
 from arrears.operations.review import waiting_for_people
-from arrears.operations.services import Services
 from arrears.operations.show import show
 from arrears.operations.steer import Settlement, SteeringRefused, settle
-from arrears.operations.sweep import catch_up, sweep
-from tests.faults.conftest import at_twilio
-from tests.support.audit import Books, assert_made_once, books_of, effects_of, step_and_case, told_of
-from tests.support.landings import ACCOUNT, BEGINS, Stairs
-from tests.support.twilio_stand_in import TwilioStandIn
+from tests.faults.conftest import Desk
+from tests.support.audit import assert_made_once, effects_of, step_and_case, told_of
+from tests.support.landings import ACCOUNT, BEGINS
 
 pytestmark = pytest.mark.faults
 
 NUMBER = "+15185550101"
 
 
-@dataclass
-class Desk:
-    """A deployment whose account is due its first text, and Twilio."""
-
-    services: Services
-    twilio: TwilioStandIn
-    until: datetime
-    rung: str = "sms-1"
-
-    @property
-    def books(self) -> Books:
-        return books_of(self.services, self.twilio.accepted())
-
-    @property
-    def step(self):
-        return step_and_case(self.books, ACCOUNT, self.rung)[0]
-
-    @property
-    def case(self):
-        with self.services.ledger.read() as session:
-            return read_case_file(session, ACCOUNT).case
-
-    def sweep(self) -> int:
-        return sweep(self.services, who="test", budget=Budget()).effects
-
-    def catch_up(self, days: int = 0) -> int:
-        """Waits for whatever needs it, by the machine's clock."""
-        return catch_up(self.services, self.until + timedelta(days=days), who="test", budget=Budget()).effects
-
-
 def steps(desk: Desk) -> list[tuple[str, str]]:
     return [(step["rung"], step["status"]) for step in show(desk.services, ACCOUNT)["steps"]]
-
-
-class Skipping:
-    """A machine's clock that is put forward by whoever waits."""
-
-    def __init__(self) -> None:
-        self._ahead = timedelta(0)
-
-    def wall(self) -> datetime:
-        return SystemClock().wall() + self._ahead
-
-    now = wall
-
-    def pause(self, until: datetime) -> None:
-        self._ahead += max(until - self.wall(), timedelta(0))
-
-    def wall_at(self, moment: datetime) -> datetime:
-        return moment
-
-    def lasts(self, span: timedelta) -> timedelta:
-        return span
-
-
-@pytest.fixture
-def desk(stairs: Stairs, twilio: TwilioStandIn, request: pytest.FixtureRequest) -> Iterator[Desk]:
-    """With settings of the test's own; only a test that asks for it waits in real time."""
-    settings: dict[str, Any] = dict(getattr(request, "param", {}))
-    machine = SystemClock() if settings.pop("in_real_time", False) else Skipping()
-    # Absence is proved against Twilio's clock, which goes by whole seconds.
-    twilio.now = lambda: machine.wall() + timedelta(seconds=1)
-    landing = stairs.landing("sms")
-    with landing.services(**at_twilio(twilio), **settings) as services:
-        yield Desk(services.at(VirtualClock(landing.until, machine)), twilio, landing.until)
 
 
 # Known not to have gone -----------------------------------------------------------------------------------------
@@ -224,7 +155,7 @@ def test_a_text_that_may_have_gone_is_looked_up_before_it_is_sent_again(desk: De
 @pytest.mark.parametrize("fault", ["slow", "late"])
 def test_a_text_that_took_longer_than_we_waited_is_found(desk: Desk, fault: str):
     channel = next(iter(desk.services.channels.values()))
-    channel._timeout = 0.3  # pyright: ignore  ten seconds in real life
+    channel._transports._timeout = 0.3  # pyright: ignore  ten seconds in real life
     desk.twilio.fault(fault, seconds=0.6, method="POST")
     assert desk.sweep() == 0
     assert desk.step.status == StepStatus.INTENDED
@@ -325,6 +256,27 @@ def test_a_person_settles_what_is_unknown(unknown: Desk, settlement: Settlement,
     if settlement is not Settlement.AGAIN:
         assert unknown.step.reason == "settled by Kim: the holder was asked"
         assert unknown.case.next_rung == "sms-2"
+
+
+def test_a_text_that_did_not_arrive_is_made_again_as_another(desk: Desk):
+    """Its reference has gone out: what is reported of the first must not be taken for the second, nor found for it."""
+    assert desk.sweep() == 1
+    first = desk.step
+    desk.twilio.mailbox.update(first.proof, status="undelivered", error_code=30008)
+    report(desk.services, first.reference, sid=first.proof, status="undelivered", error_code="30008")
+    assert desk.step.status == StepStatus.FAILED
+    settle(desk.services, ACCOUNT, desk.rung, Settlement.AGAIN, by="Kim", why="they asked for it", at=desk.until)
+    assert desk.sweep() == 1
+    with desk.services.ledger.read() as session:
+        steps = session.exec(
+            select(models.Step).where(models.Step.rung == desk.rung).order_by(models.Step.attempt)
+        ).all()
+    assert [(step.attempt, step.status) for step in steps] == [(1, "failed"), (2, "done")]
+    assert len({step.reference for step in steps}) == len({step.proof for step in steps}) == 2
+    assert [text["body"].count(step.reference) for step, text in zip(steps, desk.twilio.accepted(), strict=True)] == [
+        1,
+        1,
+    ]
 
 
 def test_a_text_in_flight_is_not_a_persons_to_settle(desk: Desk):

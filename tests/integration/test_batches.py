@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import heapq
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,8 +18,10 @@ import models
 from arrears.channels.effect import Intent, Outcome, Refused, TryAgain
 from arrears.clock import VirtualClock
 from arrears.engine.vocabulary import ChannelName
+from arrears.ledger.cases import CaseFile, read_case_file
+from arrears.ledger.database import LedgerBusy
 from arrears.operations import batch
-from arrears.operations.advance import advance
+from arrears.operations.advance import advance, record_failure
 from arrears.operations.brakes import Budget
 from arrears.operations.enroll import enroll
 from arrears.operations.moves import Standstill
@@ -174,6 +177,60 @@ def test_a_decision_that_fails_unforeseen_stops_its_own_account_only(due: Servic
     with due.ledger.read() as session:
         events = session.exec(select(models.Event).where(models.Event.what == "failure")).all()
         assert [event.account_id for event in events] == ["EB-1002-0"]
+
+
+class Bulky(Poisoned):
+    """The same for a channel that makes many at once: one poisoned intent, and none of them is made."""
+
+    def perform_all(self, intents: Sequence[Intent]) -> list[Outcome]:
+        if any(intent.account_id == self._account_id for intent in intents):
+            raise RuntimeError("nobody foresaw this")
+        return self._inner.perform_all(intents)
+
+
+def test_an_intent_that_spoils_its_bulk_stops_its_own_account_only(due: Services) -> None:
+    spoilt = with_texts_by(due, Bulky(due.channels[ChannelName.SMS], "EB-1002-0"))
+    swept = sweep(spoilt, who="test", budget=Budget())
+    assert swept.failed == ["EB-1002-0"]
+    statuses = firsts(due)
+    assert statuses.pop("EB-1002-0") == "intended"
+    assert list(statuses.values()).count("done") >= PEOPLE - 5
+    out = [json.loads(line)["reference"] for line in lines(due)]
+    assert len(out) == len(set(out)) >= 8
+
+
+def test_a_case_that_somebody_has_locked_stops_its_own_account_only(
+    due: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(session: Session, account_id: str, **more: Any) -> CaseFile:
+        if account_id == "EB-1002-0" and settling:
+            raise LedgerBusy("another session kept a lock")
+        return read_case_file(session, account_id, **more)
+
+    settling: list[bool] = []
+
+    class Then(Poisoned):
+        def perform(self, intent: Intent) -> Outcome:
+            settling.append(True)
+            return self._inner.perform(intent)
+
+    for module in ("advance", "batch", "moves", "perform"):
+        monkeypatch.setattr(f"arrears.operations.{module}.read_case_file", locked)
+    swept = sweep(with_texts_by(due, Then(due.channels[ChannelName.SMS], "")), who="test", budget=Budget())
+    assert swept.failed == ["EB-1002-0"]
+    statuses = firsts(due)
+    assert statuses.pop("EB-1002-0") == "intended"
+    assert list(statuses.values()).count("done") >= PEOPLE - 5
+
+
+@pytest.mark.parametrize("failures", [4, 60, 100_000])
+def test_a_closed_case_that_fails_for_ever_is_looked_at_seldom(due: Services, failures: int) -> None:
+    with due.ledger.write() as session:
+        case = session.exec(select(models.Case).where(models.Case.account_id == "EB-1002-0")).one()
+        case.status, case.failures = "closed", failures
+    rest = record_failure(due, "EB-1002-0", RuntimeError(), who="test")
+    assert rest.wall_until is not None
+    assert rest.wall_until - due.clock.wall() <= timedelta(days=1)
 
 
 class Refusing:

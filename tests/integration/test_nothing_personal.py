@@ -14,6 +14,7 @@ from arrears.channels.effect import Finding, Intent, Outcome
 from arrears.clock import VirtualClock
 from arrears.engine.vocabulary import ChannelName, Disposition
 from arrears.ledger.cases import read_case_file
+from arrears.operations.brakes import Budget
 from arrears.operations.calls import Promised, record_call
 from arrears.operations.claim import claim
 from arrears.operations.deliveries import report
@@ -124,6 +125,26 @@ class Speechless(Catalog):
 
 
 @on_sqlite
+def test_a_timelines_rungs_keep_to_the_ceiling_of_its_run(services: Services, portfolio: Portfolio) -> None:
+    take_in(services, portfolio(a_row(**HOLDER)))
+    services.settings.most_effects_per_run = 1
+    house = services.at(VirtualClock(START + timedelta(days=1, hours=3)))
+    spent: list[Budget] = []
+
+    class Enough(BaseException):
+        """Ends the climb, which would nap on a virtual clock for ever."""
+
+    def task(rung: str, budget: Budget) -> None:
+        make_rung(house, "A-1", rung, who="timeline", budget=budget)
+        spent.append(budget)
+        raise Enough
+
+    with pytest.raises(Enough):
+        climb(house, "A-1", who="timeline", through=task)
+    assert [(budget.made, budget.spent) for budget in spent] == [(1, True)]
+
+
+@on_sqlite
 @pytest.mark.parametrize("where", ["before the intent", "at the effect"])
 def test_what_fails_unforeseen_in_a_timeline_backs_off_and_names_nobody(
     services: Services, portfolio: Portfolio, told: pytest.LogCaptureFixture, where: str
@@ -136,10 +157,10 @@ def test_what_fails_unforeseen_in_a_timeline_backs_off_and_names_nobody(
         house = replace(house, catalog=Speechless(house.settings.templates))
     made: list[str] = []
 
-    def task(rung: str) -> None:
+    def task(rung: str, budget: Budget) -> None:
         made.append(rung)
         assert len(made) < 10, "it is begun again and again"
-        make_rung(house, "A-1", rung, who="timeline")
+        make_rung(house, "A-1", rung, who="timeline", budget=budget)
 
     rest = climb(house, "A-1", who="timeline", through=task)
     assert made == ["sms-1"]

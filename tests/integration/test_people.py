@@ -18,6 +18,7 @@ from arrears.operations import brakes, steer
 from arrears.operations.advance import advance, record_failure
 from arrears.operations.brakes import Budget
 from arrears.operations.calls import CallRefused, Promised, record_call
+from arrears.operations.day_list import day_list
 from arrears.operations.hold import HoldRefused, hold, release
 from arrears.operations.inbox import EventRefused
 from arrears.operations.moves import Standstill
@@ -357,3 +358,19 @@ def test_what_is_put_back_again_and_again_is_not_tried_again_in_the_same_breath(
     assert isinstance(rest, Standstill)
     assert rest.wall_until is not None
     assert rest.reason == "not now"
+
+
+def test_a_call_that_was_withdrawn_is_made_again_as_another(enrolled: Services) -> None:
+    day = 32.0
+    while not day_list(enrolled, now=at(enrolled)):
+        day += 0.25
+        until(enrolled, day)
+    [withdrawn] = day_list(enrolled, now=at(enrolled))
+    hold(enrolled, "A-1", "DISPUTE_OPEN", at=at(enrolled), until=None, channel=None, evidence="a letter", who="test")
+    assert day_list(enrolled, now=at(enrolled)) == []
+    release(enrolled, "A-1", "DISPUTE_OPEN", at=at(enrolled), who="test")
+    steer.settle(enrolled, "A-1", "call-1", steer.Settlement.AGAIN, by="Kim", why="after all", at=at(enrolled))
+    until(enrolled, day + 0.25)
+    [made] = day_list(enrolled, now=at(enrolled))
+    assert (made.task.rung, made.task.attempt) == ("call-1", withdrawn.task.attempt + 1)
+    assert made.task.key != withdrawn.task.key

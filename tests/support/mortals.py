@@ -224,7 +224,7 @@ def drive(services: Any, order: Order) -> dict[str, int]:
         case "timeline":
 
             def task(rung: str) -> None:
-                perform_rung(services, order.account, rung, who=who)
+                perform_rung(services, order.account, rung, who=who, budget=Budget())
 
             return dict(advance(services, order.account, who=who, through=task).by_channel)
         case "print":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from arrears.ledger.owner import is_gone, this_process
+from arrears.ledger.owner import is_gone, new_claim, this_process
 from arrears.settings import ROOT
 
 SAY_WHO = "from arrears.ledger.owner import this_process; print(this_process(), flush=True); input()"
@@ -69,3 +69,39 @@ def test_a_process_of_another_host_or_namespace_is_never_judged_gone(change: tup
 
 def test_nobody_is_not_judged_gone() -> None:
     assert not is_gone("")
+
+
+def test_every_claim_is_another_and_names_its_process() -> None:
+    one, two = new_claim(), new_claim()
+    assert one != two
+    assert {claim.partition("#")[0] for claim in (one, two)} == {this_process()}
+    assert not is_gone(one)
+    machine, pid, started = this_process().rsplit("/", 2)
+    assert is_gone(f"{machine}/{pid}/{int(started) - 1}#1")
+
+
+NO_DESCRIPTOR_LEFT = """
+import resource, sys
+from arrears.ledger.owner import is_gone, new_claim, this_process
+if sys.argv[2] == "named before":
+    this_process()
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+print(is_gone(sys.argv[1]), is_gone(this_process()))
+"""
+
+
+@pytest.mark.parametrize("when", ["named before", "never named"])
+def test_who_cannot_be_looked_at_is_not_judged_gone(another_process: subprocess.Popen[str], when: str) -> None:
+    with another_process:
+        assert another_process.stdout is not None
+        owner = another_process.stdout.readline().strip()
+        command = [sys.executable, "-c", NO_DESCRIPTOR_LEFT, owner, when]
+        told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        another_process.kill()
+    assert told == "False False\n"
+
+
+def test_a_process_that_could_not_be_told_from_others_is_gone_when_there_is_none_of_its_number() -> None:
+    machine, pid, _ = this_process().rsplit("/", 2)
+    assert not is_gone(f"{machine}/{pid}/?")
+    assert is_gone(f"{machine}/4194305/?")
