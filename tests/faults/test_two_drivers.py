@@ -268,7 +268,7 @@ def test_a_payment_between_intent_and_effect_stops_the_effect(scene: tuple[Servi
     assert paid
     step = assert_nothing_went_out(services, landing, twilio)
     assert step is not None
-    assert step.reason == "paid: paid before it went out"
+    assert step.reason == "case closed: paid"
 
 
 @pytest.mark.parametrize("late_by", ["a moment before the effect", "a moment after the effect"])
