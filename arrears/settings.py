@@ -114,7 +114,7 @@ class Settings(BaseSettings):
     """How late a timeline may be before the sweep does its work."""
     sweep_batch: int = Field(default=400, gt=0)
     """How many accounts a sweep decides and commits together."""
-    effects_at_once: int = Field(default=8, gt=0)
+    effects_at_once: int = Field(default=16, gt=0)
     """How many letters and texts over the network a sweep makes at one time."""
     worker_drain_seconds: float = Field(default=25.0, ge=0)
     """How long a worker of type `arrears` that is to stop lets what it has in hand go on; less than what follows

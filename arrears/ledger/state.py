@@ -10,7 +10,6 @@ STOPPED = "stopped"
 VIRTUAL_NOW = "virtual_now"
 LAPSE_EPOCH = "lapse_epoch"
 SWEEPING = "sweeping"
-LAST_CANCEL_SCAN = "last_cancel_scan"
 
 
 def get(session: Session, name: str, *, lock: bool = False) -> str | None:

@@ -44,7 +44,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Unclaimed:
-    """A file that no partner takes, and why."""
+    """A file that cannot be handed to anybody, and why."""
 
     path: str
     why: str
@@ -56,14 +56,15 @@ def finished_files(services: Services, session: Session, *, now: datetime) -> tu
     if not sending:
         return [], []
     packs = list(_referrals(session, [each for each in sending.values() if each.kind is PartnerKind.LAW_FIRM]))
+    prints = list(_prints(session, services.settings.outbox, list(sending.values())))
     found = [
         *_batches(session, models.PlacementBatch, PLACEMENT, sending, now.date()),
         *_batches(session, models.RecallBatch, RECALL, sending, now.date()),
         *(each for each in packs if isinstance(each, Finished)),
-        *_prints(session, services.settings.outbox, list(sending.values())),
+        *(each for each in prints if isinstance(each, Finished)),
     ]
     ready = [each for each in found if (since := each.partner.hand_off.since) is None or each.day >= since]
-    unclaimed = [each for each in packs if isinstance(each, Unclaimed)]
+    unclaimed = [each for each in (*packs, *prints) if isinstance(each, Unclaimed)]
     return sorted(ready, key=lambda each: (each.partner.name, each.day)), unclaimed
 
 
@@ -93,7 +94,8 @@ def _referrals(session: Session, firms: list[Partner]) -> Iterator[Finished | Un
         choice = _firm(session, row, firms)
         firm = next((each for each in firms if each.name == choice.partner), None)
         if firm is None:
-            yield Unclaimed(row.path, f"no law firm takes it: {choice.in_words()}")
+            why = f"no law firm takes it: {choice.in_words()}; `takes` in policies/partners decides"
+            yield Unclaimed(row.path, why)
         else:
             yield Finished(firm, REFERRAL, row.path, Path(row.path).name, row.sha256, row.at.date(), row.path)
 
@@ -111,16 +113,24 @@ def _firm(session: Session, row: models.Referral, firms: list[Partner]) -> Choic
     return choose(offered, firms, {})
 
 
-def _prints(session: Session, outbox: Path, partners: list[Partner]) -> Iterator[Finished]:
-    """Batches of letters, which their manifest makes whole, to the print house; the first by name if there are two."""
+def _prints(session: Session, outbox: Path, partners: list[Partner]) -> Iterator[Finished | Unclaimed]:
+    """Batches of letters, which their manifest makes whole, to the print house; the first by name if there are two.
+
+    A batch whose manifest cannot be read keeps nothing else from leaving.
+    """
     houses = sorted((each for each in partners if each.kind is PartnerKind.PRINT_HOUSE), key=lambda each: each.name)
     if not houses:
         return
     for path in sorted(outbox.glob(_PRINT_FOLDERS)):
-        folder, content = path.parent, path.read_bytes()
-        document: dict[str, Any] = json.loads(content)
-        day = datetime.fromisoformat(document["made_at"]).date()
-        listed = [(str(each["name"]), str(each["sha256"])) for each in document["files"]]
+        folder = path.parent
+        try:
+            content = path.read_bytes()
+            document: dict[str, Any] = json.loads(content)
+            day = datetime.fromisoformat(document["made_at"]).date()
+            listed = [(str(each["name"]), str(each["sha256"])) for each in document["files"]]
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            yield Unclaimed(str(path.relative_to(outbox)), f"this manifest cannot be read: {type(error).__name__}")
+            continue
         for name, digest in (*listed, (path.name, files.digest(content))):
             relative = f"{folder.relative_to(outbox)}/{name}"
             if not _is_settled(session, relative, digest):

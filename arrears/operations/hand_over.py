@@ -66,7 +66,7 @@ def hand_over(
             return result
         found, unclaimed = finished_files(services, session, now=services.clock.now())
     if partner is None:
-        result.problems += [f"{each.path}: {each.why}; `takes` in policies/partners decides" for each in unclaimed]
+        result.problems += [f"{each.path}: {each.why}" for each in unclaimed]
         result.waiting += len(unclaimed)
     for name, of_partner in groupby(found, key=lambda each: each.partner.name):
         if partner in (None, name):

@@ -43,6 +43,8 @@ from arrears.operations.told import CARRIES, settle_told
 from arrears.operations.undelivered import follow, is_a_code
 
 _LONGEST_BACKOFF = timedelta(hours=1)
+# Of a lease, what must be left of it for an effect to be begun.
+_MARGIN = 0.1
 _FIRST_BACKOFF = timedelta(seconds=2)
 
 
@@ -85,13 +87,16 @@ def _out_of_turn(services: Services, intent: Intent) -> TryAgain | None:
     if not sender:
         return None
     half = timedelta(seconds=services.settings.lease_seconds / 2)
-    left = intent.lease_until - services.clock.wall() if intent.lease_until else 2 * half
-    if left <= timedelta(0):
-        # Too late for any turn; the last look says whose it is.
-        return None
-    if left > half / 5 and services.pace.wait(sender, at_most=min(half, left - half / 5)):
+    left = intent.lease_until - services.clock.wall() - _margin(services) if intent.lease_until else half
+    # Too late for any turn: the last look says whose it is.
+    if left <= timedelta(0) or services.pace.wait(sender, at_most=min(half, left)):
         return None
     return TryAgain("its sender may not send more texts just now", after=half)
+
+
+def _margin(services: Services) -> timedelta:
+    """So that what is asked of a provider reaches it within the lease, or not long after."""
+    return timedelta(seconds=services.settings.lease_seconds * _MARGIN)
 
 
 def reconcile(services: Services, intent: Intent, channel: ChannelName, *, who: str) -> StepStatus:
@@ -185,7 +190,7 @@ def _withdrawn(services: Services, session: Session, intent: Intent, step: _Stan
         return StepStatus(step.status)
     if step.sid:
         return Found(step.sid)
-    if step.lease_until is None or step.lease_until <= services.clock.wall():
+    if step.lease_until is None or step.lease_until <= services.clock.wall() + _margin(services):
         return TryAgain("its lease ran out before its turn came", after=timedelta(0))
     # Put back, not declined: what is decided next leaves it out for as long as this holds, and no longer.
     if step.amount_due <= 0:
@@ -276,7 +281,8 @@ def settle_in(
             step.tries += 1
             # What is put back again is not decided anew in the same breath: that could go on for ever.
             pause = _backoff(step.tries) if after is None or (not after and step.tries > 1) else after
-            file.case.retry_at = wall + pause
+            # A provider that asks for days is asked again before.
+            file.case.retry_at = wall + min(pause, _LONGEST_BACKOFF)
             file.case.next_reason, file.case.next_rung = reason, step.rung
             why = reason
         case InDoubt(reason):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
@@ -10,6 +11,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Cancelling, Running, Scheduled
 
+from arrears.ledger.cases import read_case_file
 from arrears.operations.pay import pay
 from tests.conftest import HEADER, a_row
 from tests.e2e.conftest import House
@@ -81,6 +83,30 @@ def test_a_payment_nobody_told_prefect_of_is_made_good_by_the_sweep(house: House
     house.flow("sweep")
     done = wait_for("the end of the run", lambda: _completed(house, client))
     assert done.state.message == "closed: cured"
+
+
+def test_a_case_whose_run_was_cancelled_and_that_is_paid_is_due_no_more(
+    house: House, client: SyncPrefectClient
+) -> None:
+    """There is no run left that would come to its end; due for ever, it would go before others in every sweep."""
+    house.environment["ARREARS_CLOCK"] = SLOW_DAYS
+    house.start_worker()
+    house.enroll()
+    run = wait_for("the wait", lambda: waiting(house, client) and house.run(client))
+    client.set_flow_run_state(run.id, Cancelling())
+    at = house.services.clock.now()
+    pay(house.services, house.account_id, "120.00", reference=f"P-{house.account_id}", at=at, source="t", who="t")
+    assert due_of(house) is not None
+    wait_for("the grace to pass", lambda: house.services.clock.now() > at + house.services.clock.lasts(_seconds(6)))
+    swept = house.flow("sweep")
+    wait_for("the end of a sweep", lambda: client.read_flow_run(swept).state.is_completed())
+    assert due_of(house) is None
+    assert client.read_flow_run(run.id).state.name == "Cancelled"
+
+
+def due_of(house: House) -> datetime | None:
+    with house.services.ledger.read() as session:
+        return read_case_file(session, house.account_id).case.next_due_at
 
 
 def test_a_cancelled_timeline_halts_its_case_until_it_is_resumed(house: House, client: SyncPrefectClient) -> None:

@@ -436,7 +436,12 @@ def test_packs_go_to_the_law_firm_and_letters_to_the_print_house(placed: Service
     nowhere = replace(placed, partners=Partners({"lawyers": elsewhere}))
     [problem] = hand_over(nowhere).problems
     assert "legal/A-1.zip: no law firm takes it: nobody of lawyers; lawyers: takes no account in US-NY" in problem
-    hand_over(services)
+    damaged = outbox / "print" / "2026-10-31-000001" / "manifest.json"
+    damaged.parent.mkdir()
+    damaged.write_text('{"made_at": "2026-10-')
+    assert hand_over(services).problems == [
+        f"print/{damaged.parent.name}/manifest.json: this manifest cannot be read: JSONDecodeError"
+    ]
     assert names(theirs["lawyers"]) == ["A-1.zip", "A-1.zip.manifest.json"]
     printed = [f"{batch.name}.letters.pdf", f"{batch.name}.manifest.json"]
     assert names(theirs["printers"]) == printed
