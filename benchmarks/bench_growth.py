@@ -14,6 +14,7 @@ import logging
 import os
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -79,8 +80,9 @@ def main() -> None:
             )
         if wanted.plans:
             fill(url, filled, filled + 100_000)
+            capped = replace(due, settings=due.settings.model_copy(update={"most_effects_per_day": 10**9}))
             with Plans() as plans:
-                tick(due, limit=200)
+                tick(capped, limit=400)
             plans.write(url, wanted.plans, f"{filled:,} cases, three steps each")
         services.close()
 

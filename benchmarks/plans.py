@@ -10,7 +10,10 @@ import psycopg
 from sqlalchemy import Engine, event
 
 _TITLES = (
-    ("What is due", r"ORDER BY cases\.next_due_at"),
+    ("What is due", r"WHERE cases\.next_due_at <=.*ORDER BY cases\.next_due_at"),
+    ("Whose recall is due", r"WHERE cases\.recall_at <=.*ORDER BY cases\.next_due_at"),
+    ("What went out today, for the day's ceiling", r"count\(\*\).*\s+FROM steps\s+WHERE steps\.at >="),
+    ("What an earlier case left open", r"FROM steps JOIN cases .*steps\.carried_by = .*EXISTS"),
     ("Whose intent nobody carries out any more", r"SELECT steps\.account_id, steps\.owner"),
     ("Claiming: those still due, less what another sweep has", r"FOR UPDATE SKIP LOCKED"),
     ("Locking the persons' cases", r"FOR UPDATE OF cases"),
@@ -59,7 +62,7 @@ class Plans:
         path.write_text("\n".join(parts), encoding="utf-8")
 
 
-_HEAD = """Made by `benchmarks/bench_growth.py --plans`: a sweep of one batch of 200, {ledger}, each statement explained
+_HEAD = """Made by `benchmarks/bench_growth.py --plans`: a sweep of one batch of 400, {ledger}, each statement explained
 (ANALYZE, BUFFERS) on PostgreSQL right after it, so that everything is in memory. Lists of values are cut.
 """
 
