@@ -13,6 +13,8 @@ _STATEMENT, _LOCK, _IDLE, _DEADLOCK = "57014", "55P03", "25P03", "40P01"
 _DISK_FULL, _OUT_OF_MEMORY, _BAD_DISK = "53100", "53200", "58030"
 # PostgreSQL refuses a connection before it has told its code: only its words are left.
 _FULL: Final = ("too many clients", "too many connections", "remaining connection slots")
+# What it says of its own files and processes, as against what it says of us: no such role, no such database.
+_IN_TROUBLE: Final = ("FATAL:  could not ", "FATAL:  out of memory")
 _NOT_YET: Final = ("is starting up", "is shutting down", "in recovery mode", "not yet accepting connections")
 
 
@@ -21,9 +23,14 @@ def is_full(error: BaseException) -> bool:
     return any(words in str(error) for words in _FULL)
 
 
+def is_in_trouble(error: BaseException) -> bool:
+    """The server would have us, and cannot begin a session: its disk is full, say."""
+    return any(words in str(error) for words in _IN_TROUBLE)
+
+
 def comes_back(error: BaseException) -> bool:
-    """The server cannot be connected to now, and will be by itself: it is full, starting or ending."""
-    return is_full(error) or any(words in str(error) for words in _NOT_YET)
+    """The server cannot be connected to now, and will be by itself: it is full, in trouble, starting or ending."""
+    return is_full(error) or is_in_trouble(error) or any(words in str(error) for words in _NOT_YET)
 
 
 def is_down(error: BaseException) -> bool:
@@ -45,7 +52,8 @@ def is_away(error: Exception) -> bool:
         return False
     code = getattr(error.orig, "sqlstate", None)
     has_no_room = code in (_DISK_FULL, _OUT_OF_MEMORY, _BAD_DISK)
-    return has_no_room or is_full(error.orig) or is_cut_off(error) or is_unreachable(error)
+    is_closed = is_full(error.orig) or is_in_trouble(error.orig) or is_unreachable(error)
+    return has_no_room or is_closed or is_cut_off(error)
 
 
 def is_unreachable(error: Exception) -> bool:
@@ -93,6 +101,9 @@ def said(error: Exception, limits: Limits) -> str | None:
             "PostgreSQL has no connection left; raise its max_connections, or lower ARREARS_DATABASE_POOL_SIZE and "
             "…_POOL_OVERFLOW, which each process takes for itself"
         )
+    if is_in_trouble(error.orig):
+        why = words.splitlines()[0].rpartition("FATAL:")[2].strip()
+        return f"PostgreSQL cannot begin a session ({why}); is there room on its disk? Its log says more"
     if is_cut_off(error):
         return "PostgreSQL ended the connection: it was stopped, restarted or cut off"
     if is_unreachable(error):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import secrets
 import socket
 from functools import cache
 from pathlib import Path
@@ -21,16 +22,18 @@ def this_process() -> str:
     return _named(os.getpid())
 
 
+# A worker that begins anew keeps its process id and start time, and counts from 1 again.
+_program = secrets.token_hex(3)
 _claims = itertools.count(1)
 
 
 def new_claim() -> str:
-    """`this_process()#n`, never given twice: whoever takes an intent names itself, and this taking of it.
+    """`n.program@this_process()`, never given twice: whoever takes an intent names itself, and this taking of it.
 
     A process has many threads, and the same one may take an intent again; what an earlier taking still means to do, or
-    to write, is not the later one's.
+    to write, is not the later one's. In front, where a program from before claims takes it for another machine's.
     """
-    return f"{this_process()}#{next(_claims)}"
+    return f"{next(_claims)}.{_program}@{this_process()}"
 
 
 @cache
@@ -48,7 +51,7 @@ def is_gone(owner: str) -> bool:
     Only a process of this host, this boot and this pid namespace can be judged; for all others the
     intent's lease has to run out.
     """
-    machine, _, rest = owner.partition("#")[0].partition("/")
+    machine, _, rest = owner.rpartition("@")[2].partition("/")
     if machine != _machine():
         return False
     pid, _, started = rest.partition("/")

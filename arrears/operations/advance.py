@@ -85,13 +85,18 @@ def record_failure(services: Services, account_id: str, error: BaseException, *,
         case = file.case
         case.failures += 1
         reason = f"{type(error).__name__}, {case.failures} in a row"
-        if case.failures >= _MOST_FAILURES and case.status != CaseStatus.CLOSED:
+        again = wall + min(_FIRST_BACKOFF * 2 ** min(case.failures - 1, 12), _LONGEST_BACKOFF)
+        for step in file.steps:
+            # What is open in a case that is closed, or halted, is looked at for ever, but ever more seldom.
+            if step.status == StepStatus.INTENDED and (step.lease_until is None or step.lease_until < again):
+                step.lease_until = again
+                session.add(step)
+        if case.failures == _MOST_FAILURES and case.status not in (CaseStatus.CLOSED, CaseStatus.HALTED):
             case.status, case.halted_why = CaseStatus.HALTED, f"failed with {reason}"
             case.next_due_at = None
             log_event(session, "halted", who=who, at=now, wall=wall, case=case, why=case.halted_why)
         else:
-            # A closed case is halted by nothing: what is left open in it is looked at for ever, but seldom.
-            case.retry_at = wall + min(_FIRST_BACKOFF * 2 ** min(case.failures - 1, 12), _LONGEST_BACKOFF)
+            case.retry_at = again
             log_event(session, "failure", who=who, at=now, wall=wall, case=case, why=reason)
         case.next_reason = f"failed: {reason}"
         session.add(case)

@@ -8,11 +8,12 @@ from typing import Any, Final
 from sqlmodel import Session, col, select
 
 import models
-from arrears.engine.vocabulary import StepStatus
+from arrears.engine.vocabulary import Stage, StepStatus
 from arrears.ledger.cases import file_of, lock_person
 from arrears.ledger.events import log_event
 from arrears.operations.services import Services, instant
 from arrears.operations.undelivered import delivered_after_all, follow
+from arrears.operations.wake import make_due
 
 # How far a text or a call has come. A report that says less than is known comes late and changes nothing.
 _RANK: Final = {
@@ -58,6 +59,7 @@ def report(
         note(services, session, step, sid=sid, status=status, error_code=error_code, wall=wall)
         data |= {"status": status} | ({"error_code": error_code} if error_code else {})
         log_event(session, "delivery", data=data, **told)
+        gone_after_all(session, step, sid, who=who, at=at, wall=wall)
         heed(services, session, step, who=who, at=at, wall=wall)
         return found
 
@@ -96,6 +98,25 @@ def heed(services: Services, session: Session, step: models.Step, *, who: str, a
         follow(services, session, _file(session, step), step, code=known.error_code, who=who, at=at, wall=wall)
     elif known.status in DELIVERED and step.status == StepStatus.FAILED and step.proof:
         delivered_after_all(services, session, _file(session, step), step, who=who, at=at, wall=wall)
+
+
+def gone_after_all(session: Session, step: models.Step, sid: str, *, who: str, at: datetime, wall: datetime) -> None:
+    """A text that was taken for never sent turns out to have gone: its step is done, and counts as what was sent.
+
+    Nothing if the step is under way, in which case whoever has it finds the same. The caller has locked the person.
+    """
+    never_sent = step.status in (StepStatus.PLANNED, StepStatus.SKIPPED) and not step.proof
+    if not never_sent or step.intended_wall is None:
+        return
+    step.status, step.proof, step.at, step.reason, step.not_before = StepStatus.DONE, sid, at, "", None
+    session.add(step)
+    case = session.get_one(models.Case, step.case_id)
+    if Stage(step.stage).height > Stage(case.stage).height:
+        case.stage = step.stage
+    data: dict[str, object] = {"rung": step.rung, "attempt": step.attempt, "reference": step.reference, "proof": sid}
+    why = "it was taken for never sent, and had gone"
+    log_event(session, "done", who=who, at=at, wall=wall, case=case, why=why, data=data)
+    make_due(session, case, at=at)
 
 
 def has_left(status: str) -> bool:

@@ -221,6 +221,10 @@ def _open(
         next_reason="to be decided",
         opened_at=at,
     )
+    for earlier in cases:
+        # Whoever drives the account looks at the newest case: an earlier one would stay due for ever.
+        earlier.next_due_at = None
+        session.add(earlier)
     session.add(case)
     session.flush()
     cases.append(case)

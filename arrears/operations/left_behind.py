@@ -7,6 +7,9 @@ it neither stays open for ever nor keeps another account waiting that is told ab
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
+from datetime import timedelta
+from typing import Final
 
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
@@ -15,7 +18,7 @@ import models
 from arrears.channels.effect import Intent
 from arrears.engine.vocabulary import ChannelName, StepStatus
 from arrears.ledger.cases import lock_person
-from arrears.ledger.database import LedgerAway
+from arrears.ledger.database import LedgerAway, LedgerBusy
 from arrears.ledger.owner import is_gone
 from arrears.operations.moves import claim, intent_of
 from arrears.operations.perform import reconcile
@@ -23,6 +26,8 @@ from arrears.operations.services import Services
 
 logger = logging.getLogger(__name__)
 
+_TRIES: Final = 3
+_LOOKS_AGAIN: Final = timedelta(hours=1)
 _LATER = aliased(models.Case)
 IN_AN_EARLIER_CASE = (
     select(_LATER.id)
@@ -40,22 +45,37 @@ _LEFT = (
 def settle_what_was_left(services: Services, *, who: str) -> int:
     """Look up each that nobody can be carrying out any more, and commit what is found; how many were looked up.
 
-    One that fails keeps no other waiting: it is looked up again when its lease is over.
+    One that fails keeps no other waiting: it is looked up again in an hour. When several in a row cannot be looked up,
+    the provider is left alone until the next sweep.
     """
     with services.ledger.read() as session:
         left = [step.reference for step in session.exec(_LEFT) if _is_free(services, step)]
-    looked_up = 0
+    looked_up = in_a_row = 0
     for reference in left:
         try:
-            if (taken := _take(services, reference)) is not None:
-                intent, channel = taken
-                reconcile(services, intent, channel, who=who)
-                looked_up += 1
+            taken = _take(services, reference)
+            if taken is None:
+                continue
+            intent, channel = taken
+            looked_up += 1
+            in_a_row = in_a_row + 1 if reconcile(services, intent, channel, who=who) is StepStatus.INTENDED else 0
         except LedgerAway:
             raise
         except Exception as error:
             logger.error("the intent %s of an earlier case could not be settled: %s", reference, type(error).__name__)
+            _leave(services, reference)
+            in_a_row += 1
+        if in_a_row == _TRIES:
+            break
     return looked_up
+
+
+def _leave(services: Services, reference: str) -> None:
+    with suppress(LedgerBusy), services.ledger.write() as session:
+        step = _read(session, reference)
+        if step.status == StepStatus.INTENDED:
+            step.lease_until = services.clock.wall() + _LOOKS_AGAIN
+            session.add(step)
 
 
 def _take(services: Services, reference: str) -> tuple[Intent, ChannelName] | None:

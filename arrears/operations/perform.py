@@ -36,7 +36,7 @@ from arrears.ledger.cases import CaseFile, file_of, lock_person, read_case_file
 from arrears.ledger.events import log_event
 from arrears.operations.brakes import stopped_why
 from arrears.operations.close import drop_calls_if_paid
-from arrears.operations.deliveries import heed, note, proof_of
+from arrears.operations.deliveries import gone_after_all, heed, note, proof_of
 from arrears.operations.services import Services
 from arrears.operations.standstill import standstill
 from arrears.operations.told import CARRIES, settle_told
@@ -246,11 +246,12 @@ def settle_in(
         lock_person(session, intent.account_id)
     file = read_case_file(session, intent.account_id, lock=True)
     step = file.step_known_as(intent.reference)
+    is_newest = step is not None
     if step is None:
         # Of a case that has closed since, and another has been opened.
         file, step = _file_before(session, file, intent)
     if step.status != StepStatus.INTENDED or step.owner != intent.claim:
-        _keep_what_is_known(services, session, step, result, wall=wall)
+        _keep_what_is_known(services, session, step, result, who=who, at=now, wall=wall)
         return StepStatus(step.status)
     if isinstance(result, Absent) and (sid := proof_of(session, intent.reference)):
         # It was reported while the list was being asked.
@@ -263,8 +264,9 @@ def settle_in(
             step.status, step.proof = StepStatus.DONE, proof
             _raise_stage(file, step)
             _keep(session, intent, step)
-            # The payment that closed the case may have come while a call was being queued.
-            drop_calls_if_paid(session, file, who=who, at=now, wall=wall)
+            if is_newest:
+                # The payment that closed the case may have come while a call was being queued.
+                drop_calls_if_paid(session, file, who=who, at=now, wall=wall)
             data["proof"] = proof
             why = "found after an interruption" if isinstance(result, Found) else ""
         case Refused(code, reason):
@@ -330,12 +332,22 @@ def _file_before(session: Session, newest: CaseFile, intent: Intent) -> tuple[Ca
 
 
 def _keep_what_is_known(
-    services: Services, session: Session, step: models.Step, result: Outcome | Finding, *, wall: datetime
+    services: Services,
+    session: Session,
+    step: models.Step,
+    result: Outcome | Finding,
+    *,
+    who: str,
+    at: datetime,
+    wall: datetime,
 ) -> None:
-    """That a text went out is never forgotten, though somebody else has its step: their look-up finds it, and no second
-    one goes."""
+    """That a text went out is never forgotten, though somebody else has its step.
+
+    Their look-up finds it; where it was put back, it is done after all.
+    """
     if isinstance(result, Done | Found) and ChannelName(step.channel) is ChannelName.SMS:
         note(services, session, step, sid=result.reference, **_told(result), wall=wall)
+        gone_after_all(session, step, result.reference, who=who, at=at, wall=wall)
 
 
 def _told(result: Done | Found) -> dict[str, str]:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 import models
 from arrears.engine.approval import same_person
 from arrears.engine.vocabulary import CaseStatus, ChannelName, StepStatus
-from arrears.ledger.cases import lock_person, read_case_file
+from arrears.ledger.cases import CaseFile, lock_person, read_case_file
 from arrears.ledger.events import log_event
 from arrears.operations.approvals import approval_of
 from arrears.operations.court import papers_of
@@ -140,11 +140,9 @@ def settle(
     with services.ledger.write() as session:
         lock_person(session, account_id)
         file = read_case_file(session, account_id, lock=True)
-        _must_be_open(file.case)
-        steps = [s for s in file.steps if s.rung == rung]
-        if not steps:
-            raise SteeringRefused(f"account {account_id} has no step {rung!r} yet")
-        step = steps[-1]
+        case, step = _to_settle(session, file, rung)
+        if case.status == CaseStatus.CLOSED and (step.status != StepStatus.UNKNOWN or settlement is Settlement.AGAIN):
+            _must_be_open(case)
         if step.status not in (StepStatus.UNKNOWN, StepStatus.FAILED, StepStatus.SKIPPED):
             raise SteeringRefused(f"{rung} attempt {step.attempt} is {step.status}; nothing to settle")
         step.needs_person, step.again_at = False, None
@@ -155,6 +153,7 @@ def settle(
                 # What bears its reference is in the world: the rung is made again as a further attempt.
                 step.status = StepStatus.FAILED if step.status == StepStatus.UNKNOWN else step.status
                 step.again_at, step.unreached = at, False
+                step.proof = step.proof or proof_of(session, step.reference) or ""
             case Settlement.AGAIN:
                 step.status, step.at, step.not_before, step.carried_by = StepStatus.PLANNED, None, None, ""
                 step.unreached = False
@@ -164,10 +163,31 @@ def settle(
         session.add(step)
         data = {"rung": rung, "attempt": step.attempt, "settled": str(settlement)}
         wall = services.clock.wall()
-        log_event(session, "settled", who=by, at=at, wall=wall, case=file.case, why=why, data=data)
+        log_event(session, "settled", who=by, at=at, wall=wall, case=case, why=why, data=data)
         settle_told(session, step, who=by, at=at, wall=wall)
-        make_due(session, file.case, at=at)
+        make_due(session, case, at=at)
         return StepStatus(step.status)
+
+
+def _to_settle(session: Session, file: CaseFile, rung: str) -> tuple[models.Case, models.Step]:
+    """The last step of the rung, unless nobody knows what became of an earlier case's: that comes first."""
+    unknown = session.exec(
+        select(models.Step, models.Case)
+        .join(models.Case, col(models.Case.id) == col(models.Step.case_id))
+        .where(
+            models.Step.account_id == file.account.id,
+            models.Step.rung == rung,
+            models.Step.status == StepStatus.UNKNOWN,
+        )
+        .order_by(col(models.Step.id))
+    ).first()
+    if unknown is not None:
+        return unknown[1], unknown[0]
+    steps = [step for step in file.steps if step.rung == rung]
+    if not steps:
+        _must_be_open(file.case)
+        raise SteeringRefused(f"account {file.account.id} has no step {rung!r} yet")
+    return file.case, steps[-1]
 
 
 def _has_left(session: Session, step: models.Step) -> bool:

@@ -17,7 +17,10 @@ tar -xzf "$copy/pg_wal.tar.gz" -C "$data/pg_wal"
 {
   echo "restore_command = 'cp \"$wal/%f\" \"%p\"'"
   echo "recovery_target_action = 'promote'"
-  if [ -n "$moment" ]; then echo "recovery_target_time = '$moment'"; fi
+  # The last word counts. A copy taken after an earlier restore still has that one's moment.
+  for target in '' _name _xid _lsn; do echo "recovery_target$target = ''"; done
+  echo "recovery_target_time = '$moment'"
+  echo "recovery_target_timeline = 'latest'"
 } >>"$data/postgresql.auto.conf"
 touch "$data/recovery.signal"
 echo "$data is ready: start the server on it"

@@ -25,9 +25,11 @@ from arrears.operations.inbox import receive
 from arrears.operations.moves import Intended, next_move
 from arrears.operations.pay import pay, reverse
 from arrears.operations.perform import attempt, carry_out, look_up, reconcile, settle
+from arrears.operations.review import waiting_for_people
 from arrears.operations.services import Services
 from arrears.operations.show import show
-from arrears.operations.steer import halt, resume
+from arrears.operations.steer import Settlement, SteeringRefused, halt, resume
+from arrears.operations.steer import settle as by_person
 from arrears.operations.sweep import sweep
 from tests.faults.conftest import Desk, Skipping
 from tests.support.audit import assert_made_once, effects_of
@@ -141,17 +143,35 @@ def test_what_was_reported_meanwhile_outweighs_that_it_is_not_listed(desk: Desk,
     status = settle(desk.services, theirs, SMS, Absent(), who="another")
     if when == "during the look-up":
         assert status is StepStatus.DONE
+    elif when == "after it was put back":
+        assert status is StepStatus.PLANNED
+        reported()
+        assert (desk.step.status, desk.step.proof) == ("done", made.reference)
     else:
         assert status is StepStatus.PLANNED
-        if when == "after it was put back":
-            reported()
         again = intended(desk.services)
-        if when == "before the effect":
-            reported()
+        reported()
         assert carry_out(desk.services, again, SMS, who="another") is StepStatus.DONE
     desk.sweep()
-    assert_made_once(desk.books, ACCOUNT, desk.rung)
+    assert (desk.step.status, effects_of(desk.books, desk.step)) == ("done", 1)
     assert desk.twilio.requests["POST"] == 1
+
+
+@pytest.mark.parametrize("how", ["reported", "told by its late owner"])
+def test_a_text_that_had_gone_counts_though_its_case_has_closed_without_it(desk: Desk, how: str):
+    mine = intended(desk.services)
+    made = attempt(desk.services, mine, SMS)
+    assert isinstance(made, Done)
+    settle(desk.services, taken(desk.services), SMS, Absent(), who="another")
+    now = desk.services.clock.now()
+    pay(desk.services, ACCOUNT, "120.00", reference="P-1", at=now, source="test", who="test")
+    assert (desk.step.status, desk.step.reason) == ("skipped", "case closed: cured")
+    if how == "reported":
+        report(desk.services, mine.reference, sid=made.reference, status="delivered", error_code="")
+    else:
+        settle(desk.services, mine, SMS, made, who="test")
+    assert (desk.step.status, desk.step.proof) == ("done", made.reference)
+    assert desk.case.next_due_at is None
 
 
 # Rows of the ledger as effects --------------------------------------------------------------------------------------
@@ -230,6 +250,85 @@ def _next_case(desk: Desk) -> None:
     assert desk.case.outcome == "cured"
     bill = Billed(key=key_of("bills", "B-1"), at=now, due_on=date(2026, 8, 2), amount=5000, balance=120000)
     receive(desk.services, ACCOUNT, bill, received_at=now, via="test", who="test")
+
+
+@pytest.mark.parametrize("desk", [{"doubt_seconds": 60}], indirect=True)
+def test_what_nobody_can_tell_of_such_an_intent_a_person_settles(desk: Desk):
+    desk.twilio.fault("drop_after_accept", method="POST")
+    assert desk.sweep() == 0
+    [text] = desk.twilio.accepted()
+    desk.twilio.mailbox.update(text["sid"], body="")
+    [old] = show(desk.services, ACCOUNT)["steps"]
+    _next_case(desk)
+    desk.services.clock.pause(desk.services.clock.wall() + timedelta(minutes=5))
+    desk.sweep()
+    [item] = [each for each in waiting_for_people(desk.services) if "bodies removed" in each.reason]
+    assert item.account_id == ACCOUNT
+    by: dict[str, Any] = {"by": "Kim", "why": "asked", "at": desk.services.clock.now()}
+    with pytest.raises(SteeringRefused, match="is closed: cured"):
+        by_person(desk.services, ACCOUNT, desk.rung, Settlement.AGAIN, **by)
+    assert by_person(desk.services, ACCOUNT, desk.rung, Settlement.DONE, **by) is StepStatus.DONE
+    with desk.services.ledger.read() as session:
+        step = session.exec(select(models.Step).where(models.Step.reference == old["reference"])).one()
+    assert step.reason == "settled by Kim: asked"
+    assert not [each for each in waiting_for_people(desk.services) if "bodies removed" in each.reason]
+
+
+def test_what_is_found_of_an_earlier_case_takes_no_call_out_of_the_next(desk: Desk):
+    mine = intended(desk.services)
+    made = attempt(desk.services, mine, SMS)
+    _next_case(desk)
+    task = models.CallTask(
+        key="next/call-1/1",
+        account_id=ACCOUNT,
+        rung="call-1",
+        attempt=1,
+        number="+15185550101",
+        script="",
+        zone="America/New_York",
+        best_from="",
+        best_to="",
+        priority=1,
+        created_at=desk.services.clock.now(),
+    )
+    with desk.services.ledger.write() as session:
+        session.add(task)
+    assert isinstance(made, Done)
+    assert settle(desk.services, mine, SMS, made, who="test") is StepStatus.DONE
+    with desk.services.ledger.read() as session:
+        assert session.get_one(models.CallTask, "next/call-1/1").status == "open"
+
+
+class Dumb:
+    """A provider whose answers nobody foresaw."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def perform(self, intent: Intent) -> Outcome:
+        raise LookupError
+
+    def look_up(self, intent: Intent) -> Any:
+        self.asked += 1
+        raise LookupError
+
+
+@pytest.mark.parametrize("stands", ["open", "closed", "halted"])
+def test_a_look_up_that_always_fails_is_made_ever_more_seldom(desk: Desk, stands: str):
+    intended(desk.services)
+    now = desk.services.clock.now()
+    if stands == "closed":
+        pay(desk.services, ACCOUNT, "120.00", reference="P-1", at=now, source="test", who="test")
+    if stands == "halted":
+        halt(desk.services, ACCOUNT, why="to look at it", who="test", at=now)
+    dumb = Dumb()
+    house = replace(desk.services, channels={**desk.services.channels, SMS: dumb})
+    for _ in range(24 * 6):
+        desk.services.clock.pause(desk.services.clock.wall() + timedelta(minutes=10))
+        sweep(house, who="test", budget=Budget())
+    assert 3 <= dumb.asked <= 12
+    with desk.services.ledger.read() as session:
+        assert len(session.exec(select(models.Event).where(models.Event.what == "halted")).all()) <= 1
 
 
 def test_the_owner_of_such_an_intent_commits_its_outcome(desk: Desk):

@@ -58,6 +58,28 @@ def test_a_server_that_restarts_is_waited_for_by_who_knows_it_and_told_of_to_who
     ledger.close()
 
 
+def test_a_server_without_the_room_to_begin_a_session_is_away(cluster: Cluster) -> None:
+    """As one is that was restarted with its disk full: it cannot write down what every session begins with."""
+    if not cluster.is_small:
+        pytest.skip("no file system may be mounted here: somebody else's disk would be filled")
+    ledger = Ledger.open(cluster.url, Limits(connect=0.5))
+    ledger.close()
+    for file in cluster.data.rglob("pg_internal.init"):
+        file.unlink()
+    cluster.fill_disk()
+    try:
+        with (
+            pytest.raises(LedgerAway, match=r"cannot begin a session \(could not write init file\); is there room"),
+            ledger.read(),
+        ):
+            pass
+    finally:
+        cluster.empty_disk()
+    with ledger.read():
+        pass
+    ledger.close()
+
+
 def test_a_server_that_will_not_have_us_is_not_called_away(cluster: Cluster) -> None:
     with pytest.raises(LedgerError, match='database "nowhere" does not exist') as told:
         Ledger.open(cluster.url.replace("/arrears", "/nowhere"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
@@ -126,12 +128,10 @@ def archiving() -> Iterator[Cluster]:
     """A server that archives its log as the one in deploy/compose does, with the scripts at hand."""
     try:
         cluster = Cluster()
-        keep = cluster.folder / "wal"
-        cluster.settings = {
-            "wal_level": "replica",
-            "archive_mode": "on",
-            "archive_command": f"test ! -f {keep}/%f && cp %p {keep}/%f.part && mv {keep}/%f.part {keep}/%f",
-        }
+        compose = yaml.safe_load((ROOT / "deploy" / "compose" / "compose.yaml").read_text())
+        given = dict(part.split("=", 1) for part in compose["services"]["ledger-db"]["command"] if "=" in part)
+        archive = given["archive_command"].replace("/wal/", f"{cluster.folder}/wal/")
+        cluster.settings = {name: given[name] for name in ("wal_level", "archive_mode")} | {"archive_command": archive}
         with cluster:
             for name in ("base", "wal"):
                 (cluster.folder / name).mkdir()
@@ -162,7 +162,7 @@ def test_a_base_copy_and_the_archived_log_bring_the_ledger_back_to_a_moment(arch
     for number in range(3):
         tell(f"before copy {number}")
         said = archiving.run(["/bin/sh", str(folder / "backup.sh")], **places).stdout
-    copies = sorted(path.name for path in (folder / "base").iterdir())
+    copies = sorted(path.name for path in (folder / "base").glob("*Z"))
     assert len(copies) == 2
     first = said.split(" is kept from ")[1].split()[0]
     moment = tell("after the copies")
@@ -181,9 +181,45 @@ def test_a_base_copy_and_the_archived_log_bring_the_ledger_back_to_a_moment(arch
         archiving.run(again, **places)
     archiving.data.rename(folder / "lost")
     archiving.run(again, **places)
-    archiving.start()
+    kept = {*(f"before copy {number}" for number in range(3)), "after the copies"}
+    assert told_after_recovery(archiving) == kept
+
+    # And once more, as far as the log goes: a copy of what was restored still has that moment in it.
+    ledger = Ledger.open(archiving.url)
+    said = archiving.run(["/bin/sh", str(folder / "backup.sh")], **places).stdout
+    tell("after the restore")
+    ledger.close()
     with archiving.connect() as connection:
-        wait_for("the end of recovery", lambda: not connection.execute("SELECT pg_is_in_recovery()").fetchall()[0][0])
-        told = {name for (name,) in connection.execute("SELECT name FROM ledger_state WHERE value = 'told'")}
-    assert told == {*(f"before copy {number}" for number in range(3)), "after the copies"}
+        [[last]] = connection.execute("SELECT pg_walfile_name(pg_switch_wal())")
+        wait_for("the archive", lambda: (folder / "wal" / last).exists())
+    archiving.kill()
+    archiving.data.rename(folder / "lost too")
+    archiving.run(["/bin/sh", str(folder / "restore.sh"), said.split(" is taken")[0], str(archiving.data)], **places)
+    assert told_after_recovery(archiving) == kept | {"after the restore"}
     Ledger.open(archiving.url).close()
+
+
+def told_after_recovery(cluster: Cluster) -> set[str]:
+    cluster.start()
+    with cluster.connect() as connection:
+        wait_for("the end of recovery", lambda: not connection.execute("SELECT pg_is_in_recovery()").fetchall()[0][0])
+        return {name for (name,) in connection.execute("SELECT name FROM ledger_state WHERE value = 'told'")}
+
+
+def test_copies_are_taken_one_at_a_time_and_one_is_always_kept(archiving: Cluster) -> None:
+    folder = archiving.folder
+    places = {"BASES": str(folder / "base"), "WAL": str(folder / "wal")}
+    take = ["/bin/sh", str(folder / "backup.sh")]
+    with pytest.raises(AssertionError, match="KEEP is 0: one copy is the least"):
+        archiving.run(take, **places, KEEP="0")
+    with (folder / "base" / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (folder / "base" / ".lock").chmod(0o666)
+        with pytest.raises(AssertionError, match="another copy is being taken"):
+            archiving.run(take, **places)
+    # A clock that went back: what is new is new, whatever its name.
+    archiving.run(take, **places)
+    [first] = (folder / "base").glob("*Z")
+    first.rename(folder / "base" / "20990101T000000.000Z")
+    said = archiving.run(take, **places, KEEP="1").stdout
+    assert [str(copy) for copy in (folder / "base").glob("*Z")] == [said.split(" is taken")[0]]

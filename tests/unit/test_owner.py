@@ -74,10 +74,10 @@ def test_nobody_is_not_judged_gone() -> None:
 def test_every_claim_is_another_and_names_its_process() -> None:
     one, two = new_claim(), new_claim()
     assert one != two
-    assert {claim.partition("#")[0] for claim in (one, two)} == {this_process()}
+    assert {claim.partition("@")[2] for claim in (one, two)} == {this_process()}
     assert not is_gone(one)
     machine, pid, started = this_process().rsplit("/", 2)
-    assert is_gone(f"{machine}/{pid}/{int(started) - 1}#1")
+    assert is_gone(f"1.abc@{machine}/{pid}/{int(started) - 1}")
 
 
 NO_DESCRIPTOR_LEFT = """

@@ -129,8 +129,8 @@ class TwilioSms:
                 return InDoubt(f"Twilio answered HTTP {transport.status} with something that is no message")
             except (RequestException, HTTPError) as error:
                 return outcome_of_fault(error)
-        if not message.sid:
-            return InDoubt(f"Twilio answered HTTP {transport.status} with a message that has no SID")
+            if not message.sid:
+                return InDoubt(f"Twilio answered HTTP {transport.status} with a message that has no SID")
         return Done(message.sid, {"status": message.status})
 
     def look_up(self, intent: Intent) -> Finding:
