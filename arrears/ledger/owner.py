@@ -7,6 +7,7 @@ import itertools
 import os
 import secrets
 import socket
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -43,6 +44,11 @@ def _named(pid: int) -> str:
 
 # A child may get the pid of an ancestor that has ended.
 os.register_at_fork(after_in_child=_named.cache_clear)
+
+
+def is_free(owner: str, lease_until: datetime | None, wall: datetime) -> bool:
+    """Whether what `owner` took may be taken at `wall`: its lease is over, or it is gone."""
+    return lease_until is None or lease_until <= wall or is_gone(owner)
 
 
 def is_gone(owner: str) -> bool:

@@ -8,12 +8,12 @@ from typing import Any, Final
 from sqlmodel import Session, col, select
 
 import models
-from arrears.engine.vocabulary import Stage, StepStatus
+from arrears.engine.vocabulary import StepStatus
 from arrears.ledger.cases import file_of, lock_person
 from arrears.ledger.events import log_event
 from arrears.operations.services import Services, instant
 from arrears.operations.undelivered import delivered_after_all, follow
-from arrears.operations.wake import make_due
+from arrears.operations.wake import make_due, raise_stage
 
 # How far a text or a call has come. A report that says less than is known comes late and changes nothing.
 _RANK: Final = {
@@ -111,8 +111,7 @@ def gone_after_all(session: Session, step: models.Step, sid: str, *, who: str, a
     step.status, step.proof, step.at, step.reason, step.not_before = StepStatus.DONE, sid, at, "", None
     session.add(step)
     case = session.get_one(models.Case, step.case_id)
-    if Stage(step.stage).height > Stage(case.stage).height:
-        case.stage = step.stage
+    raise_stage(case, step)
     data: dict[str, object] = {"rung": step.rung, "attempt": step.attempt, "reference": step.reference, "proof": sid}
     why = "it was taken for never sent, and had gone"
     log_event(session, "done", who=who, at=at, wall=wall, case=case, why=why, data=data)

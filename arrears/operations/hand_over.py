@@ -20,7 +20,7 @@ from arrears.channels.effect import Found
 from arrears.channels.sealing import HandOffFailed, ending, seal
 from arrears.engine.partners import Partner
 from arrears.ledger.absent import insert_if_absent
-from arrears.ledger.owner import is_gone, this_process
+from arrears.ledger.owner import is_free, this_process
 from arrears.operations.brakes import stopped_why
 from arrears.operations.finished_files import Finished, finished_files
 from arrears.operations.services import Services
@@ -138,7 +138,7 @@ class _Errand:
         with self.services.ledger.write() as session:
             row = _row(session, item, wall)
             waits = row.retry_at is not None and row.retry_at > wall and not self.at_once
-            taken = row.lease_until is not None and row.lease_until > wall and not is_gone(row.owner)
+            taken = not is_free(row.owner, row.lease_until, wall)
             if row.status not in (INTENDED, MOVING) or waits or taken:
                 return None
             row.owner, row.lease_until = this_process(), wall + _LEASE

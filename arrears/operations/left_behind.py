@@ -19,7 +19,7 @@ from arrears.channels.effect import Intent
 from arrears.engine.vocabulary import ChannelName, StepStatus
 from arrears.ledger.cases import lock_person
 from arrears.ledger.database import LedgerAway, LedgerBusy
-from arrears.ledger.owner import is_gone
+from arrears.ledger.owner import is_free
 from arrears.operations.moves import claim, intent_of
 from arrears.operations.perform import reconcile
 from arrears.operations.services import Services
@@ -96,4 +96,4 @@ def _read(session: Session, reference: str) -> models.Step:
 
 
 def _is_free(services: Services, step: models.Step) -> bool:
-    return step.lease_until is None or step.lease_until <= services.clock.wall() or is_gone(step.owner)
+    return is_free(step.owner, step.lease_until, services.clock.wall())

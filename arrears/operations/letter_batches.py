@@ -15,7 +15,7 @@ from arrears.channels.letter import LetterPayload
 from arrears.channels.print_house import Job, Sheet, write_batch
 from arrears.clock import iso
 from arrears.ledger.events import log_event
-from arrears.ledger.owner import is_gone, this_process
+from arrears.ledger.owner import is_free, this_process
 from arrears.operations.brakes import stopped_why
 from arrears.operations.services import Services, instant
 from arrears.operations.work import Work, open_item
@@ -222,7 +222,7 @@ def _owed(services: Services) -> list[models.PrintBatch]:
             .with_for_update()
         ).all()
         for batch in owed:
-            if batch.lease_until is None or batch.lease_until <= wall or is_gone(batch.owner):
+            if is_free(batch.owner, batch.lease_until, wall):
                 batch.owner, batch.lease_until = this_process(), wall + _LEASE
                 session.add(batch)
                 mine.append(batch)

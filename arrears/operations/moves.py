@@ -27,7 +27,7 @@ from arrears.engine.vocabulary import CaseStatus, ChannelName, StepStatus
 from arrears.ledger.ahead import next_step_id
 from arrears.ledger.cases import CaseFile, lock_person, read_case_file
 from arrears.ledger.events import log_event
-from arrears.ledger.owner import is_gone, new_claim
+from arrears.ledger.owner import is_free, new_claim
 from arrears.ledger.references import free_reference
 from arrears.operations.brakes import Budget, braked
 from arrears.operations.choose_agency import choose_agency
@@ -335,7 +335,7 @@ class _Desk:
         """An intent without an outcome: leave it to its owner, or take it over if the owner is gone."""
         if step.carried_by:
             step = carrier_of(self.session, step)
-        if step.lease_until is not None and step.lease_until > wall and not is_gone(step.owner):
+        if not is_free(step.owner, step.lease_until, wall):
             self.file.case.retry_at = step.lease_until
             self.file.case.next_rung = step.rung
             self.file.case.next_reason = step.reason or f"{step.rung} is being carried out"

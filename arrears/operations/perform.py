@@ -29,7 +29,7 @@ from arrears.channels.effect import (
 )
 from arrears.engine.contact.facts import Proposal, contact_channel
 from arrears.engine.contact.holds import blocking_holds
-from arrears.engine.vocabulary import CaseStatus, ChannelName, Stage, StepStatus
+from arrears.engine.vocabulary import CaseStatus, ChannelName, StepStatus
 from arrears.ledger.ahead import forget, is_reported
 from arrears.ledger.among import among
 from arrears.ledger.cases import CaseFile, file_of, lock_person, read_case_file
@@ -41,6 +41,7 @@ from arrears.operations.services import Services
 from arrears.operations.standstill import standstill
 from arrears.operations.told import CARRIES, settle_told
 from arrears.operations.undelivered import follow, is_a_code
+from arrears.operations.wake import raise_stage
 
 _LONGEST_BACKOFF = timedelta(hours=1)
 # Of a lease, what must be left of it for an effect to be begun.
@@ -262,7 +263,7 @@ def settle_in(
     match result:
         case Done(proof, _) | Found(proof, _):
             step.status, step.proof = StepStatus.DONE, proof
-            _raise_stage(file, step)
+            raise_stage(file.case, step)
             _keep(session, intent, step)
             if is_newest:
                 # The payment that closed the case may have come while a call was being queued.
@@ -377,11 +378,6 @@ def _event_name(status: StepStatus, result: Outcome | Finding) -> str:
     if isinstance(result, InDoubt | LookUpFailed):
         return "in doubt"
     return "put back" if status is StepStatus.PLANNED else str(status)
-
-
-def _raise_stage(file: CaseFile, step: models.Step) -> None:
-    if Stage(step.stage).height > Stage(file.case.stage).height:
-        file.case.stage = step.stage
 
 
 def _keep(session: Session, intent: Intent, step: models.Step) -> None:

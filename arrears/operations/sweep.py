@@ -17,7 +17,7 @@ import models
 from arrears.clock import VirtualClock, iso
 from arrears.engine.vocabulary import CaseStatus, StepStatus
 from arrears.ledger import state
-from arrears.ledger.owner import is_gone
+from arrears.ledger.owner import is_free
 from arrears.operations.advance import Advanced
 from arrears.operations.batch import Batch, advance_many
 from arrears.operations.brakes import Budget
@@ -222,7 +222,7 @@ def _abandoned(services: Services) -> list[str]:
             .join(models.Case, col(models.Case.id) == col(models.Step.case_id))
             .where(models.Step.status == StepStatus.INTENDED, ~IN_AN_EARLIER_CASE)
         ).all()
-    return [account for account, owner, lease in in_flight if lease is None or lease <= wall or is_gone(owner)]
+    return [account for account, owner, lease in in_flight if is_free(owner, lease, wall)]
 
 
 def catch_up(

@@ -11,9 +11,9 @@ from datetime import datetime
 from sqlmodel import Session, col, select
 
 import models
-from arrears.engine.vocabulary import CaseStatus, ChannelName, Disposition, Stage, StepStatus
+from arrears.engine.vocabulary import CaseStatus, ChannelName, Disposition, StepStatus
 from arrears.ledger.events import log_event
-from arrears.operations.wake import make_due
+from arrears.operations.wake import make_due, raise_stage
 
 # The ids of the accounts that a step tells about as well, in its payload.
 CARRIES = "carries"
@@ -65,8 +65,8 @@ def settle_told(
                 case = _case(session, step)
                 step.status, step.proof, step.at = status, carrier.proof, carrier.at
                 case.retry_at = None
-                if status is StepStatus.DONE and Stage(step.stage).height > Stage(case.stage).height:
-                    case.stage = step.stage
+                if status is StepStatus.DONE:
+                    raise_stage(case, step)
                 _log(session, str(status), step, case, told_in(carrier), who=who, at=at, wall=wall)
         case StepStatus.PLANNED | StepStatus.FAILED | StepStatus.SKIPPED:
             unsettled = (StepStatus.INTENDED, StepStatus.UNKNOWN)

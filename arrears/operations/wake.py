@@ -1,4 +1,4 @@
-"""Something happened to a case: make it due, so that whoever drives it looks again."""
+"""Something happened to a case: how high it stands, and when whoever drives it looks again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlmodel import Session, col, select
 
 import models
-from arrears.engine.vocabulary import CaseStatus
+from arrears.engine.vocabulary import CaseStatus, Stage
 
 
 def make_due(session: Session, case: models.Case, *, at: datetime) -> None:
@@ -20,6 +20,12 @@ def make_due(session: Session, case: models.Case, *, at: datetime) -> None:
     if case.next_due_at is None or case.next_due_at > at:
         case.next_due_at = at
     session.add(case)
+
+
+def raise_stage(case: models.Case, step: models.Step) -> None:
+    """A case stands as high as the highest step that was made in it."""
+    if Stage(step.stage).height > Stage(case.stage).height:
+        case.stage = step.stage
 
 
 def _has_successor(session: Session, case: models.Case) -> bool:
