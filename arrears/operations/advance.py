@@ -91,7 +91,7 @@ def record_failure(services: Services, account_id: str, error: BaseException, *,
             if step.status == StepStatus.INTENDED and (step.lease_until is None or step.lease_until < again):
                 step.lease_until = again
                 session.add(step)
-        if case.failures == _MOST_FAILURES and case.status not in (CaseStatus.CLOSED, CaseStatus.HALTED):
+        if case.failures >= _MOST_FAILURES and case.status not in (CaseStatus.CLOSED, CaseStatus.HALTED):
             case.status, case.halted_why = CaseStatus.HALTED, f"failed with {reason}"
             case.next_due_at = None
             log_event(session, "halted", who=who, at=now, wall=wall, case=case, why=case.halted_why)
