@@ -100,7 +100,9 @@ def test_one_byte_changed_a_forged_and_an_unsigned_request_are_refused(twilio: T
         changed = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
         assert twilio.post(url, fields, body=changed).status_code in (400, 403), changed
     genuine = RequestValidator(AUTH_TOKEN).compute_signature(url, fields)
-    for signature in ("", "x", genuine[:-2] + "A=", RequestValidator("other").compute_signature(url, fields), "é"):
+    # One letter else, whichever the genuine one ends in: it depends on the port that the service was given.
+    forged = genuine[:-2] + ("E=" if genuine.endswith("A=") else "A=")
+    for signature in ("", "x", forged, RequestValidator("other").compute_signature(url, fields), "é"):
         assert twilio.post(url, fields, signature=signature).status_code == 403
     assert httpx.post(url, data=fields).status_code == 403
     assert twilio.post(f"{url}?more=1", fields, signature=genuine).status_code == 403
