@@ -22,7 +22,7 @@ from models.print_batch import PrintBatch
 from models.recall import Recall, RecallBatch
 from models.referral import Referral
 from models.state import LedgerState
-from models.step import Step
+from models.step import Step, step_key
 from models.types import naming_convention
 from models.webhook_request import WebhookRequest
 from models.work_item import WorkItem
@@ -62,4 +62,5 @@ __all__ = [
     "WebhookRequest",
     "WorkItem",
     "naming_convention",
+    "step_key",
 ]

@@ -9,6 +9,11 @@ from sqlmodel import Field
 from models.types import Row, instant
 
 
+def step_key(case_id: str, rung: str, attempt: int) -> str:
+    """What names a step for good, whatever its reference: its intent's key, and that of the call task it queues."""
+    return f"{case_id}/{rung}/{attempt}"
+
+
 class Step(Row, table=True):
     """planned -> intended -> done | failed | skipped | unknown.
 
@@ -69,3 +74,8 @@ class Step(Row, table=True):
     owner: str = ""
     lease_until: datetime | None = instant(default=None)
     intended_wall: datetime | None = instant(default=None)
+
+    @property
+    def key(self) -> str:
+        """As `step_key` has it."""
+        return step_key(self.case_id, self.rung, self.attempt)

@@ -11,7 +11,6 @@ from arrears.ledger.ahead import person_of
 
 # Crockford's base 32: no I, L, O or U to misread.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-LENGTH = 8
 
 
 def step_reference(case_id: str, rung: str, attempt: int, *, salt: int = 0) -> str:

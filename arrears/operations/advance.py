@@ -10,6 +10,7 @@ from datetime import timedelta
 from arrears.engine.vocabulary import CaseStatus, StepStatus
 from arrears.ledger.cases import read_case_file
 from arrears.ledger.events import log_event
+from arrears.operations.backoff import backoff
 from arrears.operations.brakes import Budget
 from arrears.operations.moves import Closed, InDoubt, Intended, Ready, Standstill, next_move
 from arrears.operations.perform import carry_out, reconcile
@@ -85,7 +86,7 @@ def record_failure(services: Services, account_id: str, error: BaseException, *,
         case = file.case
         case.failures += 1
         reason = f"{type(error).__name__}, {case.failures} in a row"
-        again = wall + min(_FIRST_BACKOFF * 2 ** min(case.failures - 1, 12), _LONGEST_BACKOFF)
+        again = wall + backoff(case.failures, first=_FIRST_BACKOFF, longest=_LONGEST_BACKOFF)
         for step in file.steps:
             # What is open in a case that is closed, or halted, is looked at for ever, but ever more seldom.
             if step.status == StepStatus.INTENDED and (step.lease_until is None or step.lease_until < again):

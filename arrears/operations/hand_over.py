@@ -21,6 +21,7 @@ from arrears.channels.sealing import HandOffFailed, ending, seal
 from arrears.engine.partners import Partner
 from arrears.ledger.absent import insert_if_absent
 from arrears.ledger.owner import is_free, this_process
+from arrears.operations.backoff import backoff
 from arrears.operations.brakes import stopped_why
 from arrears.operations.finished_files import Finished, finished_files
 from arrears.operations.services import Services
@@ -214,7 +215,7 @@ class _Errand:
 
     def _put_off(self, item: Finished, row: models.Handoff, why: str) -> None:
         tries, wall = row.tries + 1, self.services.clock.wall()
-        retry_at = wall + min(_FIRST_BACKOFF * 2 ** min(tries - 1, 12), _LONGEST_BACKOFF)
+        retry_at = wall + backoff(tries, first=_FIRST_BACKOFF, longest=_LONGEST_BACKOFF)
         self._note(row, tries=tries, problem=why, retry_at=retry_at, owner="", lease_until=None)
         self.result.waiting += 1
         self.result.problems.append(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 from sqlmodel import Session, col, select
 
@@ -29,6 +29,8 @@ from arrears.operations.work import route
 
 # What the log says of an event besides its name: codes, never an amount, a number or anybody's words.
 _TOLD = ("kind", "channel", "channels", "letter")
+# Between two cases that are opened at one instant, so that they have an order.
+_TICK = timedelta(microseconds=1)
 
 
 class EventRefused(Exception):
@@ -183,10 +185,25 @@ def _sync(
             case.next_reason = f"closed: {episode.outcome}"
         session.add(case)
     session.flush()
-    episode = books.episode
-    if episode is None:
-        return
-    case = by_began.get(episode.began)
+    if books.episode is not None:
+        case = _of_what_lasts(services, session, account, cases, books.episode, at=at, who=who)
+        session.add(case)
+    if books.episodes:
+        _make_newest(session, cases, books.episodes[-1].began, at=at)
+
+
+def _of_what_lasts(
+    services: Services,
+    session: Session,
+    account: models.Account,
+    cases: list[models.Case],
+    episode: Episode,
+    *,
+    at: datetime,
+    who: str,
+) -> models.Case:
+    """The case of the delinquency that lasts, open and with the due date that the books say."""
+    case = next((each for each in cases if each.began == episode.began), None)
     if case is None:
         case = _open(services, session, account, cases, episode, at=at, who=who)
     elif case.status == CaseStatus.CLOSED and case.outcome in BY_MONEY:
@@ -194,8 +211,36 @@ def _sync(
     if case.due_date != episode.due_on:
         data: dict[str, object] = {"from": case.due_date.isoformat(), "to": episode.due_on.isoformat()}
         case.due_date = episode.due_on
-        log_event(session, "re-aged", who=who, at=at, wall=wall, case=case, data=data)
-    session.add(case)
+        log_event(session, "re-aged", who=who, at=at, wall=services.clock.wall(), case=case, data=data)
+    return case
+
+
+def _make_newest(session: Session, cases: list[models.Case], began: date, *, at: datetime) -> None:
+    """Let the last delinquency's case be the one that stands for the account.
+
+    It need not have been opened last: what is heard of late opens a case for a delinquency that is over, or one that
+    was merged into an earlier one goes on by itself again.
+    """
+    newest = next(case for case in cases if case.began == began)
+    if newest is cases[-1]:
+        return
+    newest.opened_at = _after(cases, newest.opened_at)
+    if newest.status not in (CaseStatus.CLOSED, CaseStatus.HALTED):
+        newest.next_due_at = at
+    for earlier in cases:
+        if earlier is not newest:
+            earlier.next_due_at = None
+        session.add(earlier)
+    cases.sort(key=lambda case: case.opened_at)
+    session.flush()
+
+
+def _after(cases: Sequence[models.Case], moment: datetime) -> datetime:
+    """`moment`, or just after the last of `cases` was opened: by these instants they are told apart for good.
+
+    The clock may have been set back since, and a virtual one may stand still.
+    """
+    return max((moment, *(case.opened_at + _TICK for case in cases)))
 
 
 def _open(
@@ -219,7 +264,7 @@ def _open(
         driver=cases[-1].driver if cases else "sweep",
         next_due_at=at,
         next_reason="to be decided",
-        opened_at=at,
+        opened_at=_after(cases, at),
     )
     for earlier in cases:
         # Whoever drives the account looks at the newest case: an earlier one would stay due for ever.

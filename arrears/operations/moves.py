@@ -422,7 +422,7 @@ def intent_of(step: models.Step, *, just_taken: bool = False) -> Intent:
     assert of["at"] is not None
     assert of["intended_wall"] is not None
     return Intent(
-        key=f"{of['case_id']}/{of['rung']}/{of['attempt']}",
+        key=models.step_key(of["case_id"], of["rung"], of["attempt"]),
         account_id=of["account_id"],
         rung=of["rung"],
         attempt=of["attempt"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -34,6 +34,7 @@ from arrears.ledger.ahead import forget, is_reported
 from arrears.ledger.among import among
 from arrears.ledger.cases import CaseFile, file_of, lock_person, read_case_file
 from arrears.ledger.events import log_event
+from arrears.operations.backoff import backoff
 from arrears.operations.brakes import stopped_why
 from arrears.operations.close import drop_calls_if_paid
 from arrears.operations.deliveries import gone_after_all, heed, note, proof_of
@@ -68,7 +69,7 @@ def attempt(services: Services, intent: Intent, channel: ChannelName) -> Outcome
     if late := _out_of_turn(services, intent):
         return late
     [before] = _last_look(services, [intent])
-    return services.channels[channel].perform(intent) if before is None else before
+    return services.channels[channel].perform(_as_of_now(services, intent)) if before is None else before
 
 
 def attempt_all(services: Services, intents: Sequence[Intent], channel: Bulk) -> list[Outcome | Found | StepStatus]:
@@ -98,6 +99,25 @@ def _out_of_turn(services: Services, intent: Intent) -> TryAgain | None:
 def _margin(services: Services) -> timedelta:
     """So that what is asked of a provider reaches it within the lease, or not long after."""
     return timedelta(seconds=services.settings.lease_seconds * _MARGIN)
+
+
+def _hours_left(services: Services, intent: Intent) -> int | None:
+    """For how many seconds more a text may be queued at its provider; None for what no hours bind.
+
+    By the time that the provider counts in, from the intent on: that is when the hours of contact were asked for.
+    """
+    validity = intent.payload.get("validity_seconds")
+    if validity is None:
+        return None
+    return validity - max(0, round((services.clock.wall() - intent.wall).total_seconds()))
+
+
+def _as_of_now(services: Services, intent: Intent) -> Intent:
+    """The intent as its channel is to carry it out: what has passed of the hours that a text had is gone."""
+    left = _hours_left(services, intent)
+    if left is None:
+        return intent
+    return replace(intent, payload={**intent.payload, "validity_seconds": max(1, left)})
 
 
 def reconcile(services: Services, intent: Intent, channel: ChannelName, *, who: str) -> StepStatus:
@@ -193,6 +213,9 @@ def _withdrawn(services: Services, session: Session, intent: Intent, step: _Stan
         return Found(step.sid)
     if step.lease_until is None or step.lease_until <= services.clock.wall() + _margin(services):
         return TryAgain("its lease ran out before its turn came", after=timedelta(0))
+    left = _hours_left(services, intent)
+    if left is not None and left <= 0:
+        return TryAgain("the hours of contact ended before its turn came", after=timedelta(0))
     # Put back, not declined: what is decided next leaves it out for as long as this holds, and no longer.
     if step.amount_due <= 0:
         return TryAgain("paid before it went out", after=timedelta(0))
@@ -283,7 +306,7 @@ def settle_in(
             step.status, step.reason = StepStatus.PLANNED, reason
             step.tries += 1
             # What is put back again is not decided anew in the same breath: that could go on for ever.
-            pause = _backoff(step.tries) if after is None or (not after and step.tries > 1) else after
+            pause = _pause(step.tries) if after is None or (not after and step.tries > 1) else after
             # A provider that asks for days is asked again before.
             file.case.retry_at = wall + min(pause, _LONGEST_BACKOFF)
             file.case.next_reason, file.case.next_rung = reason, step.rung
@@ -296,7 +319,7 @@ def settle_in(
             step.tries += 1
             step.reason, step.owner = reason, ""
             # Whoever asks next may take it that nobody has been at it for as long as the provider takes.
-            step.lease_until = wall + max(_backoff(step.tries), doubt)
+            step.lease_until = wall + max(_pause(step.tries), doubt)
             why = reason
         case Unprovable(reason):
             step.status, step.reason, step.needs_person = StepStatus.UNKNOWN, reason, True
@@ -414,5 +437,5 @@ def _keep(session: Session, intent: Intent, step: models.Step) -> None:
             pass
 
 
-def _backoff(tries: int) -> timedelta:
-    return min(_FIRST_BACKOFF * 2 ** min(tries - 1, 12), _LONGEST_BACKOFF)
+def _pause(tries: int) -> timedelta:
+    return backoff(tries, first=_FIRST_BACKOFF, longest=_LONGEST_BACKOFF)

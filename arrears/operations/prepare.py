@@ -39,7 +39,7 @@ from arrears.rendering.segments import segments
 logger = logging.getLogger(__name__)
 
 # How long a text may wait at the provider, as the hours of contact allow.
-_VALID_FOR = tuple(timedelta(minutes=minutes) for minutes in (240, 120, 60, 30, 10))
+_VALID_FOR = tuple(timedelta(seconds=seconds) for seconds in (14_400, 7_200, 3_600, 1_800, 600, 300, 120, 60, 30, 10))
 _address = itemgetter("street", "city", "region", "postal_code", "country")
 # An amount as most texts have it, in minor units.
 _ORDINARY = 12_000
@@ -123,7 +123,10 @@ def text_payload(services: Services, file: CaseFile, *, number: str, body: str) 
 
 
 def _validity(services: Services, proposal: Proposal, facts: Facts, now: datetime) -> int:
-    """How many seconds the provider may keep the text in its queue: it must not go out in quiet hours."""
+    """How many seconds from now the provider may have the text in its queue: it must not go out in quiet hours.
+
+    Never less than ten: one that is decided in the last seconds of the day may be that late.
+    """
     for span in _VALID_FOR:
         if isinstance(gate(proposal, services.rulebook, facts, now=now + span), Allow):
             return int(span.total_seconds())

@@ -194,9 +194,8 @@ def _has_left(session: Session, step: models.Step) -> bool:
     """Whether the text went out, or the call was queued: by the step itself, the provider's report, or the queue."""
     if step.channel not in (ChannelName.SMS, ChannelName.CALL):
         return False
-    key = f"{step.case_id}/{step.rung}/{step.attempt}"
     reported = proof_of(session, step.reference) is not None
-    return bool(step.proof) or reported or session.get(models.CallTask, key) is not None
+    return bool(step.proof) or reported or session.get(models.CallTask, step.key) is not None
 
 
 def _must_be_open(case: models.Case) -> None:

@@ -124,7 +124,7 @@ def withdraw_from_calls(session: Session, account_id: str, *, who: str, at: date
     ).all()
     for step in own:
         carrier = carrier_of(session, step)
-        task = session.get(models.CallTask, f"{carrier.case_id}/{carrier.rung}/{carrier.attempt}", with_for_update=True)
+        task = session.get(models.CallTask, carrier.key, with_for_update=True)
         if task is None or task.status != "open":
             continue
         told = told_with(session, carrier)
@@ -148,7 +148,7 @@ def withdraw_with_call(session: Session, task: models.CallTask, *, who: str, at:
         )
     ).all()
     for carrier in steps:
-        if f"{carrier.case_id}/{carrier.rung}/{carrier.attempt}" == task.key:
+        if carrier.key == task.key:
             why = f"{carrier.rung} of {carrier.account_id} was withdrawn before anybody called"
             put_back(session, told_with(session, carrier), why, who=who, at=at, wall=wall)
 

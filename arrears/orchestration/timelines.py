@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -182,14 +181,6 @@ def finish(services: Services, account_id: str) -> None:
         if case.status == CaseStatus.CLOSED:
             case.next_due_at = None
             session.add(case)
-
-
-@dataclass(frozen=True, slots=True)
-class Tended:
-    """What became of timelines a sweep looked after."""
-
-    halted: tuple[str, ...]
-    revived: tuple[str, ...]
 
 
 def halt_cancelled(services: Services) -> tuple[str, ...]:

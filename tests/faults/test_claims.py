@@ -112,6 +112,19 @@ def test_no_turn_is_taken_that_would_come_when_the_lease_is_over(desk: Desk, pas
     assert (pace.given, desk.twilio.requests["POST"]) == (given, given)
 
 
+@pytest.mark.parametrize(("passed", "left"), [(0, 40), (15, 25), (39, 1), (40, None), (45, None)])
+def test_what_a_text_waits_for_its_turn_is_gone_of_the_hours_in_which_it_may_leave(
+    desk: Desk, passed: int, left: int | None
+):
+    mine = intended(desk.services)
+    mine = replace(mine, payload={**mine.payload, "validity_seconds": 40})
+    desk.services.clock.pause(mine.wall + timedelta(seconds=passed))
+    made = attempt(desk.services, mine, SMS)
+    assert isinstance(made, TryAgain if left is None else Done)
+    assert [text["validity_period"] for text in desk.twilio.accepted()] == [left] * (left is not None)
+    assert settle(desk.services, mine, SMS, made, who="test") is (StepStatus.DONE if left else StepStatus.PLANNED)
+
+
 # What the provider has said ---------------------------------------------------------------------------------------
 
 

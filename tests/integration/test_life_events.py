@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,15 @@ BY = {"source": "test", "who": "test"}
 def posted(services: Services, amount: str, reference: str, *, day: float | None = None):
     when = at(services) if day is None else START + timedelta(days=day)
     return pay(services, "A-1", amount, reference=reference, at=when, **BY)
+
+
+def billed(services: Services, amount: str, reference: str, *, due: int):
+    """What the next statement asks for, known when it falls due though told only now."""
+    day = START + timedelta(days=due)
+    event = Billed(
+        key=f"test:{reference}", at=day, due_on=day.date(), amount=int(Decimal(amount) * 100), balance=1300_00
+    )
+    return receive(services, "A-1", event, received_at=at(services), via="test", who="test")
 
 
 def promised(services: Services, amount: str, due_on: date, reference: str = "PR-1"):
@@ -113,6 +123,39 @@ def test_charges_kept_are_collected(enrolled: Services) -> None:
     leftover(enrolled, "A-1", waive=False, at=at(enrolled), who="test")
     assert show(enrolled, "A-1")["status"] == "delinquent"
     assert until(enrolled, 6).effects == 1
+
+
+def test_delinquencies_that_are_heard_of_at_one_instant_have_an_order(enrolled: Services) -> None:
+    until(enrolled, 6)
+    posted(enrolled, "120.00", "P-1")
+    until(enrolled, 40)
+    for number, due in enumerate((10, 20, 30), start=2):
+        billed(enrolled, "100.00", f"B-{number}", due=due)
+        if due < 30:
+            posted(enrolled, "100.00", f"P-{number}", day=due + 1)
+    with enrolled.ledger.read() as session:
+        rows = session.exec(select(models.Case).order_by(col(models.Case.began))).all()
+    assert [row.status for row in rows] == ["closed", "closed", "closed", "delinquent"]
+    opened = [row.opened_at for row in rows]
+    assert opened == sorted(set(opened))
+    assert show(enrolled, "A-1")["days_past_due"] == 10
+
+
+def test_a_delinquency_that_is_heard_of_late_does_not_hide_the_one_that_lasts(enrolled: Services) -> None:
+    until(enrolled, 6)
+    posted(enrolled, "120.00", "P-1")
+    billed(enrolled, "100.00", "B-1", due=30)
+    until(enrolled, 40)
+    told = [step for step in steps(enrolled) if step[1] == "done"]
+    assert told
+    # One of weeks before, over long since: it was owed for five days, and the one that lasts began thereafter.
+    billed(enrolled, "30.00", "B-0", due=15)
+    posted(enrolled, "30.00", "P-0", day=20)
+    shown = show(enrolled, "A-1")
+    assert (shown["status"], shown["days_past_due"], shown["amount_due"]["amount"]) == ("delinquent", 10, "100.00")
+    assert until(enrolled, 60).effects
+    posted(enrolled, "100.00", "P-2")
+    assert (show(enrolled, "A-1")["status"], show(enrolled, "A-1")["outcome"]) == ("closed", "cured")
 
 
 @pytest.mark.parametrize("amount", ["0", "abc", "1.234"])
@@ -297,9 +340,10 @@ def _event(raw: dict[str, Any], person: str) -> tuple[str, LifeEvent]:
 
 
 def _tell(services: Services, person: str, raws: list[dict[str, Any]]) -> None:
-    for raw in raws:
+    for minute, raw in enumerate(raws):
         account, event = _event(raw, person)
-        receive(services, account, event, received_at=_NOW, via="test", who="test")
+        received_at = _NOW + timedelta(minutes=minute)
+        receive(services, account, event, received_at=received_at, via="test", who="test")
 
 
 def _state(services: Services, person: str) -> list[dict[str, Any]]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from arrears.channels.effect import Done, Found
 from arrears.channels.sms import TwilioSms
+from arrears.clock import VirtualClock
 from arrears.operations.brakes import Budget
 from arrears.operations.pace import LocalPace
 from arrears.operations.senders import sender_for
 from arrears.operations.services import Services, open_services
-from arrears.operations.sweep import catch_up
+from arrears.operations.sweep import catch_up, sweep
 from arrears.settings import Settings, SettingsError, read_settings
 from tests.conftest import START, a_row
 from tests.faults.conftest import at_twilio
@@ -99,6 +101,23 @@ def test_the_sender_is_recorded_with_the_intent_and_the_text_dies_before_quiet_h
         assert text["validity_period"] == 14_400
     assert {len(senders) for senders in by_person.values()} == {1}
     assert last(pool, "sms-1")["segments"] == {"encoding": "GSM-7", "count": 1}
+    pool.close()
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("time", "seconds"),
+    [("20:29:00", 1800), ("20:51:00", 300), ("20:58:30", 60), ("20:59:29", 30), ("20:59:31", 10), ("20:59:55", 10)],
+)
+def test_a_text_of_the_days_last_minutes_dies_before_quiet_hours_all_the_same(
+    pool: Services, twilio: TwilioStandIn, time: str, seconds: int
+):
+    evening = datetime.fromisoformat(f"2026-08-02T{time}").replace(tzinfo=ZoneInfo("America/New_York"))
+    swept = sweep(pool.at(VirtualClock(evening)), who="test", budget=Budget())
+    assert swept.by_channel == {"sms": 4}
+    for text in twilio.accepted():
+        # Whole seconds may pass between the decision and the request.
+        assert seconds - 5 <= text["validity_period"] <= seconds
     pool.close()
 
 
