@@ -7,12 +7,12 @@ from prefect.states import Completed, Failed
 from arrears.operations.sweep import Share
 from arrears.operations.turns import turn
 from arrears.orchestration.at_work import services
-from arrears.orchestration.tending import Report, preview_sweep, start_shares, tend
+from arrears.orchestration.tending import Report, preview_sweep, start_shares, tend_all
 
 
 @flow(name="sweep", flow_run_name="sweep", retries=0, persist_result=False)
 def sweep(limit: int = 10_000, dry_run: bool = False, shares: int = 1) -> State:
-    """Advance up to `limit` due accounts; with `dry_run`, only count what would go out, by channel.
+    """Advance whatever is due, `limit` accounts at a time; with `dry_run`, only count what would go out, by channel.
 
     With `shares`, so many runs are at it at once, on whatever workers have room for them. What another sweep is at is
     left to it.
@@ -24,13 +24,13 @@ def sweep(limit: int = 10_000, dry_run: bool = False, shares: int = 1) -> State:
         if mine is None:
             return Completed(message="another sweep is at it")
         start_shares(limit=limit, of=shares)
-        return _state(tend(house, limit=limit, share=Share(0, shares), logger=get_run_logger(), turn=mine))
+        return _state(tend_all(house, limit=limit, share=Share(0, shares), logger=get_run_logger(), turn=mine))
 
 
 @flow(name="sweep-share", flow_run_name="sweep-share-{number}-of-{of}", retries=0, persist_result=False)
 def share(number: int, of: int, limit: int = 10_000) -> State:
     """One of several sweeps at once: begins with its own part of what is due, and helps with the rest."""
-    return _state(tend(services(), limit=limit, share=Share(number, of), logger=get_run_logger()))
+    return _state(tend_all(services(), limit=limit, share=Share(number, of), logger=get_run_logger()))
 
 
 def _state(report: Report) -> State:

@@ -4,7 +4,7 @@ from sqlmodel import Field, SQLModel
 
 
 class LedgerState(SQLModel, table=True):
-    """Named values: `stopped` (the kill switch), `virtual_now`, `lapse_epoch`."""
+    """Named values: `stopped` (the kill switch), `virtual_now` and the others of `arrears.ledger.state`."""
 
     __tablename__ = "ledger_state"  # pyright: ignore[reportAssignmentType]
 

@@ -97,6 +97,8 @@ def sweep(
         )
         if warning := strain(services):
             note(warning)
+        if swept.more and not swept.braked:
+            note(f"more than these {limit:,} accounts may be due: sweep again, or with a higher --limit")
         _say(swept, iso(services.clock.now()), json=json)
 
 

@@ -1,4 +1,4 @@
-"""Named values of the ledger itself: the kill switch, the virtual clock, the epoch of a lapse clock."""
+"""Named values of the ledger itself: the kill switch, the clocks' epochs, the turn of the sweep, the day's effects."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ STOPPED = "stopped"
 VIRTUAL_NOW = "virtual_now"
 LAPSE_EPOCH = "lapse_epoch"
 SWEEPING = "sweeping"
+EFFECTS_TODAY = "effects_today"
 
 
 def get(session: Session, name: str, *, lock: bool = False) -> str | None:

@@ -29,7 +29,7 @@ class Budget:
     made: int = 0
 
     def spend(self) -> None:
-        """Account for one intent."""
+        """Account for one intent; `spend` below does, for the day as well."""
         self.made += 1
         if self.left is not None:
             self.left -= 1
@@ -57,28 +57,74 @@ def braked(session: Session, budget: Budget, *, per_day: int | None, now: dateti
         return Brake("the ceiling of effects for this run is reached")
     if per_day is not None:
         midnight = datetime.combine(now.astimezone(UTC).date(), time(0), tzinfo=UTC)
-        if _made_since(session, midnight, budget) >= per_day:
+        if _made_since(session, midnight, budget, per_day) >= per_day:
             return Brake(f"the ceiling of {per_day} effects for this day is reached", midnight + timedelta(days=1))
     return None
 
 
-def _made_since(session: Session, midnight: datetime, budget: Budget) -> int:
-    """Effects since `midnight`. Counted once in a transaction, which keeps all others from adding to them meanwhile."""
-    counted: tuple[datetime, int] | None = session.info.get(_COUNTED)
-    if counted is None or counted[0] != midnight:
-        if session.get_bind().dialect.name == "postgresql":
-            session.connection().execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CEILING_LOCK})
-        made = session.exec(
-            select(func.count())
-            .select_from(models.Step)
-            .where(
-                col(models.Step.at) >= midnight,
-                col(models.Step.status).in_(_WENT_OUT),
-                models.Step.carried_by == "",
-            )
-        ).one()
-        counted = session.info[_COUNTED] = (midnight, made - budget.made)
-    return counted[1] + budget.made
+def spend(session: Session, budget: Budget) -> None:
+    """Account for one intent that is committed with `session`'s transaction."""
+    budget.spend()
+    if (today := _today(session)) is not None:
+        today.row.value = f"{today.midnight.isoformat()} {today.made(budget)} {today.exact}"
+        session.add(today.row)
+
+
+@dataclass(frozen=True, slots=True)
+class _Today:
+    """The effects of the day from `midnight` on, as a transaction found them: `exact` when they were last counted."""
+
+    midnight: datetime
+    before: int
+    exact: int
+    mine: int
+    row: models.LedgerState
+
+    def made(self, budget: Budget) -> int:
+        return self.before + budget.made - self.mine
+
+
+def _made_since(session: Session, midnight: datetime, budget: Budget, per_day: int) -> int:
+    """Effects since `midnight`. The first look in a transaction keeps all others from adding to them meanwhile."""
+    today = _today(session)
+    if today is None or today.midnight != midnight:
+        today = session.info[_COUNTED] = _look(session, midnight, budget, per_day)
+    return today.made(budget)
+
+
+def _today(session: Session) -> _Today | None:
+    return session.info.get(_COUNTED)
+
+
+def _look(session: Session, midnight: datetime, budget: Budget, per_day: int) -> _Today:
+    """What the ledger has noted, or what there is of the day's steps.
+
+    To count them takes the longer the more there are, so it is done for a new day, after each fiftieth of the ceiling,
+    and every time within the last one. In between the note is too high by what was put back, and too low by what
+    people, and processes without the ceiling, have made.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.connection().execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CEILING_LOCK})
+    row = session.get(models.LedgerState, state.EFFECTS_TODAY, populate_existing=True)
+    row = row or models.LedgerState(name=state.EFFECTS_TODAY, value="")
+    day, _, counts = row.value.partition(" ")
+    before, exact = (int(count) for count in counts.split()) if day == midnight.isoformat() else (per_day, 0)
+    fiftieth = per_day // 50
+    if before >= per_day - fiftieth or before - exact >= fiftieth:
+        before = exact = _count(session, midnight)
+    return _Today(midnight, before, exact, budget.made, row)
+
+
+def _count(session: Session, midnight: datetime) -> int:
+    return session.exec(
+        select(func.count())
+        .select_from(models.Step)
+        .where(
+            col(models.Step.at) >= midnight,
+            col(models.Step.status).in_(_WENT_OUT),
+            models.Step.carried_by == "",
+        )
+    ).one()
 
 
 def stop(ledger: Ledger, *, why: str, who: str, at: datetime, wall: datetime) -> None:

@@ -29,7 +29,7 @@ from arrears.ledger.cases import CaseFile, lock_person, read_case_file
 from arrears.ledger.events import log_event
 from arrears.ledger.owner import is_free, new_claim
 from arrears.ledger.references import free_reference
-from arrears.operations.brakes import Budget, braked
+from arrears.operations.brakes import Budget, braked, spend
 from arrears.operations.choose_agency import choose_agency
 from arrears.operations.close import close_case
 from arrears.operations.court import papers_lacking, papers_of
@@ -294,7 +294,7 @@ class _Desk:
         claim(self.services, step, wall)
         # Until the outcome is known there is nothing here for another sweep to look at.
         self.file.case.retry_at = step.lease_until
-        self.budget.spend()
+        spend(self.session, self.budget)
         self._log("intended", now, step, rules=tuple(step.rules))
         if rung.channel is ChannelName.LEGAL:
             self._say_what_follows(rung, now)

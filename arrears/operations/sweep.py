@@ -64,7 +64,7 @@ class Swept:
 
     `due`: the accounts that it was about. `unwritten`: placement files that are owed and could not be written, a line
     each. `handed`: files that went to partners, and those that could not. `asked`: texts whose end nobody had
-    reported, which the provider was asked about.
+    reported, which the provider was asked about. `more`: it was about as many as it may be, so that others may be due.
     """
 
     looked_at: int = 0
@@ -78,6 +78,7 @@ class Swept:
     braked: str | None = None
     rested: dict[str, Advanced] = field(default_factory=dict[str, Advanced])
     due: list[str] = field(default_factory=list[str])
+    more: bool = False
 
     def add(self, batch: Batch, *, most_kept: int | None = None) -> None:
         """Count what a batch did, and keep where its accounts came to rest, up to so many in all."""
@@ -119,7 +120,8 @@ def sweep(
         result.due, still_due = list(accounts), None
     else:
         abandoned = _abandoned(services)
-        result.due = _first(abandoned, _due(services, limit=limit))
+        due = _due(services, limit=limit)
+        result.due, result.more = _first(abandoned, due), len(due) >= limit
         still_due = or_(_is_due(services), col(models.Case.account_id).in_(abandoned))
     with pool_of(services) as pool:
         for some in _batches(result.due, services.settings.sweep_batch, share):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from prefect.deployments import run_deployment
@@ -26,9 +28,13 @@ SHARE = "sweep-share/default"
 Logger = logging.Logger | logging.LoggerAdapter[Any]
 
 
+# Then a sweep ends though more is due, and the next one goes on.
+_LONGEST = timedelta(hours=1)
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one sweep did, for a person to read."""
+    """What one sweep did, for a person to read. `more`: others are due, and nothing keeps them from being advanced."""
 
     looked_at: int
     effects: int
@@ -41,6 +47,20 @@ class Report:
     not_handed: Sequence[str]
     braked: str | None
     unreachable: str | None
+    more: bool = False
+
+    def __add__(self, after: Report) -> Report:
+        """Of both, as of one; how things stand is as they stood after the second."""
+        return replace(
+            after,
+            looked_at=self.looked_at + after.looked_at,
+            effects=self.effects + after.effects,
+            closed=self.closed + after.closed,
+            halted=(*self.halted, *after.halted),
+            revived=(*self.revived, *after.revived),
+            failed=tuple(dict.fromkeys((*self.failed, *after.failed))),
+            handed=self.handed + after.handed,
+        )
 
     def line(self) -> str:
         """The report in one line."""
@@ -59,10 +79,36 @@ class Report:
             parts.append(f"braked: {self.braked}")
         if self.unreachable:
             parts.append(self.unreachable)
+        if self.more:
+            parts.append("more are due")
         return ", ".join(parts)
 
 
-def tend(services: Services, *, limit: int, share: Share, logger: Logger, turn: Turn | None = None) -> Report:
+def tend_all(services: Services, *, limit: int, share: Share, logger: Logger, turn: Turn | None = None) -> Report:
+    """`tend`, `limit` accounts after `limit` accounts, until nothing more is due or an hour is over.
+
+    So files leave, late timelines are looked after and a sweep is announced every so often, however much is due.
+    """
+    until = time.monotonic() + _LONGEST.total_seconds()
+    # One budget for all: a ceiling is one of the run.
+    again = partial(
+        tend,
+        services,
+        limit=limit,
+        share=share,
+        logger=logger,
+        turn=turn,
+        budget=Budget(services.settings.most_effects_per_run),
+    )
+    report = again()
+    while report.more and time.monotonic() < until:
+        report += again()
+    return report
+
+
+def tend(
+    services: Services, *, limit: int, share: Share, logger: Logger, budget: Budget, turn: Turn | None = None
+) -> Report:
     """Sweep once, keeping our `turn` the while, and leave a table of it in Prefect's UI, where its progress shows.
 
     Runs that were cancelled or have stalled are the first share's to see to.
@@ -75,7 +121,6 @@ def tend(services: Services, *, limit: int, share: Share, logger: Logger, turn: 
     except PrefectUnreachable as error:
         # Without Prefect's word on what was cancelled, a timeline's case could be one an operator stopped.
         unreachable = str(error)
-    budget = Budget(services.settings.most_effects_per_run)
     bar = Progress(f"sweep-progress{share.suffix}", "accounts advanced")
 
     def show(so_far: Swept, due: int) -> None:
@@ -112,6 +157,8 @@ def tend(services: Services, *, limit: int, share: Share, logger: Logger, turn: 
         not_handed=swept.handed.problems,
         braked=swept.braked,
         unreachable=unreachable,
+        # What others are at, or what cannot be advanced, is no reason to look again at once.
+        more=swept.more and not swept.braked and bool(swept.rested or swept.failed),
     )
     rows = [
         {"account": account_id, "effects": advanced.effects, "rests": _rest(advanced.rest)}

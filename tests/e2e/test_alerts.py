@@ -24,7 +24,7 @@ from arrears.operations.services import open_services
 from arrears.operations.sweep import Share
 from arrears.orchestration.alerts import AlertsRefused, deploy_alerts
 from arrears.orchestration.announcing import announce
-from arrears.orchestration.tending import tend
+from arrears.orchestration.tending import tend_all
 from arrears.settings import Settings
 from tests.conftest import HEADER, START, a_row
 from tests.support.ledgers import sqlite_ledger
@@ -75,7 +75,7 @@ def test_alerts_are_made_once_set_right_and_fired_by_a_sweep(
         case.ladder = "no-such-ladder"
         session.add(case)
         log_event(session, "unknown", who="test", at=START, wall=START, case=case)
-    report = tend(services, limit=10, share=Share(0, 1), logger=logging.getLogger("test"))
+    report = tend_all(services, limit=10, share=Share(0, 1), logger=logging.getLogger("test"))
     assert report.failed == ["AL-1"]
     EventsWorker.instance().wait_until_empty()
     fired = wait_for("two alerts", lambda: len(found := triggered(client)) >= 2 and found)

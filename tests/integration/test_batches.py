@@ -20,7 +20,7 @@ from arrears.clock import VirtualClock
 from arrears.engine.vocabulary import ChannelName
 from arrears.ledger.cases import CaseFile, read_case_file
 from arrears.ledger.database import LedgerBusy
-from arrears.operations import batch
+from arrears.operations import batch, brakes
 from arrears.operations.advance import advance, record_failure
 from arrears.operations.brakes import Budget
 from arrears.operations.enroll import enroll
@@ -293,6 +293,40 @@ def test_a_day_s_ceiling_holds_within_a_batch(due: Services) -> None:
     capped = replace(due, settings=due.settings.model_copy(update={"most_effects_per_day": 7}))
     assert sweep(capped, who="test", budget=Budget()).effects == 7
     assert sweep(capped, who="test", budget=Budget()).effects == 0
+
+
+def test_a_day_s_effects_are_noted_counted_anew_now_and_then_and_never_exceed_the_ceiling(
+    due: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: list[int] = []
+    count = brakes._count
+
+    def counted(*args: Any) -> int:
+        counts.append(count(*args))
+        return counts[-1]
+
+    monkeypatch.setattr(brakes, "_count", counted)
+    settings = due.settings.model_copy(update={"most_effects_per_day": 100, "sweep_batch": 1})
+    capped = replace(due, settings=settings)
+    made = sweep(capped, who="test", budget=Budget(7)).effects
+    assert made == 7
+    # While there are none yet, and after each two; not before every intent.
+    assert [each for each in counts if each] == [2, 4, 6]
+    assert _noted(due) == 7
+    low = replace(due, settings=settings.model_copy(update={"most_effects_per_day": 8}))
+    assert sweep(low, who="test", budget=Budget()).effects == 1
+    # What the note has too much of, because it was put back, is there for others once it is counted anew.
+    with due.ledger.write() as session:
+        step = session.exec(select(models.Step).where(models.Step.status == "done")).first()
+        assert step is not None
+        step.status = "planned"
+    assert _noted(due) == 8
+    assert sweep(low, who="test", budget=Budget()).effects == 1
+
+
+def _noted(services: Services) -> int:
+    with services.ledger.read() as session:
+        return int(session.get_one(models.LedgerState, "effects_today").value.split()[1])
 
 
 def test_a_payment_between_intent_and_effect_stops_its_own_text_only(

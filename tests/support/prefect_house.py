@@ -28,7 +28,7 @@ class Timeout(AssertionError):
     """Something that was waited for did not come."""
 
 
-def wait_for(what: str, ask: Callable[[], Any], *, seconds: float = 90) -> Any:
+def wait_for(what: str, ask: Callable[[], Any], *, seconds: float = 180) -> Any:
     """Ask until the answer is true; Timeout says what never came."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
