@@ -17,6 +17,9 @@ from arrears.orchestration.announcing import FAILING, LATE, SWEEP, SWEPT, UNKNOW
 from arrears.orchestration.timelines import prefect_api
 
 NO_SWEEP_FOR: Final = timedelta(minutes=15)
+# One late run is a worker that was busy for a moment.
+LATE_RUNS: Final = 3
+LATE_WITHIN: Final = timedelta(minutes=15)
 _BODY: Final = "{{ automation.description }}\n{{ event.payload | default('') }}"
 
 
@@ -43,7 +46,7 @@ def alerts(*, pool: str, action: DoNothing | SendNotification) -> tuple[Automati
             name=f"arrears: {name}",
             description=about,
             enabled=True,
-            trigger=EventTrigger(posture=posture, threshold=1, **trigger),
+            trigger=EventTrigger(posture=posture, **{"threshold": 1, **trigger}),
             actions=[action],
         )
 
@@ -70,6 +73,17 @@ def alerts(*, pool: str, action: DoNothing | SendNotification) -> tuple[Automati
             match=sweep,
         ),
         alert(
+            "runs are late",
+            "Scheduled runs are not begun in time, sweeps, payments or events: workers are too few, or stuck. "
+            "Runbook: docs/operations.md#runs-are-late",
+            # Prefect's own word. A timeline that waits never gets it: its state is Waiting, not Scheduled.
+            expect={"prefect.flow-run.Late"},
+            match={"prefect.resource.id": "prefect.flow-run.*"},
+            match_related={"prefect.resource.id": "prefect.tag.arrears", "prefect.resource.role": "tag"},
+            threshold=LATE_RUNS,
+            within=LATE_WITHIN,
+        ),
+        alert(
             "a step is unknown",
             "Nobody can know whether a contact went out; a person must settle it. "
             "Runbook: docs/operations.md#a-step-is-unknown",
@@ -89,17 +103,18 @@ def alerts(*, pool: str, action: DoNothing | SendNotification) -> tuple[Automati
 def deploy_alerts(*, pool: str, notify: str | None = None, dry_run: bool = False) -> tuple[Deployed, ...]:
     """Make what is missing and set right what differs; with `dry_run`, only say so.
 
-    `notify`: a notification block such as `slack-webhook/on-call`; without one an alert shows in Prefect's event feed
-    alone. Raises AlertsRefused, PrefectUnreachable.
+    `notify`: a notification block such as `slack-webhook/on-call`; without one a new alert shows in Prefect's event
+    feed alone, and one that is there goes on telling whom it told. Raises AlertsRefused, PrefectUnreachable.
     """
     if PREFECT_API_URL.value() is None:
         raise AlertsRefused("there is no Prefect server to make alerts on: set PREFECT_API_URL")
     with prefect_api() as client:
         action = _action(client, notify)
-        return tuple(_deploy(client, alert, dry_run) for alert in alerts(pool=pool, action=action))
+        keep = notify is None
+        return tuple(_deploy(client, alert, dry_run, keep) for alert in alerts(pool=pool, action=action))
 
 
-def _deploy(client: SyncPrefectClient, alert: AutomationCore, dry_run: bool) -> Deployed:
+def _deploy(client: SyncPrefectClient, alert: AutomationCore, dry_run: bool, keep_actions: bool) -> Deployed:
     found = client.read_automations_by_name(alert.name)
     if not found:
         if not dry_run:
@@ -107,6 +122,8 @@ def _deploy(client: SyncPrefectClient, alert: AutomationCore, dry_run: bool) -> 
         return Deployed(alert.name, "created", enabled=True)
     kept, *doubles = found
     wanted = alert.model_copy(update={"enabled": kept.enabled})
+    if keep_actions:
+        wanted.actions = kept.actions
     same = _told(AutomationCore.model_validate(kept.model_dump(exclude={"id"}))) == _told(wanted)
     if not dry_run:
         if not same:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from prefect import flow
+from prefect.blocks.notifications import SlackWebhook
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.events.schemas.automations import AutomationCore
 from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Scheduled
+from pydantic import SecretStr
 from sqlmodel import select
 
 import models
@@ -22,7 +26,7 @@ from arrears.operations.newly_unknown import newly_unknown
 from arrears.operations.record_sweep import LastSweep
 from arrears.operations.services import open_services
 from arrears.operations.sweep import Share
-from arrears.orchestration.alerts import AlertsRefused, deploy_alerts
+from arrears.orchestration.alerts import LATE_RUNS, AlertsRefused, deploy_alerts
 from arrears.orchestration.announcing import announce
 from arrears.orchestration.tending import tend_all
 from arrears.settings import Settings
@@ -31,7 +35,7 @@ from tests.support.ledgers import sqlite_ledger
 from tests.support.prefect_house import PrefectServer, wait_for
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
-NAMES = ["no sweep", "accounts fail", "timelines are late", "a step is unknown", "no worker"]
+NAMES = ["no sweep", "accounts fail", "timelines are late", "runs are late", "a step is unknown", "no worker"]
 
 
 @pytest.fixture
@@ -49,7 +53,7 @@ def test_alerts_are_made_once_set_right_and_fired_by_a_sweep(
     prefect_server: PrefectServer, client: SyncPrefectClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rehearsed = deploy_alerts(pool="arrears", dry_run=True)
-    assert [each.did for each in rehearsed] == ["created"] * 5
+    assert [each.did for each in rehearsed] == ["created"] * 6
     assert client.read_automations() == []
     assert did() == dict.fromkeys(NAMES, "created")
     assert did() == dict.fromkeys(NAMES, "unchanged")
@@ -65,6 +69,11 @@ def test_alerts_are_made_once_set_right_and_fired_by_a_sweep(
     }
     with pytest.raises(AlertsRefused, match="has no block 'slack-webhook/nobody'"):
         deploy_alerts(pool="arrears", notify="slack-webhook/nobody")
+    SlackWebhook(url=SecretStr("https://127.0.0.1:9/hook")).save("on-call", overwrite=True)
+    told_now = {each.did for each in deploy_alerts(pool="arrears", notify="slack-webhook/on-call")}
+    assert told_now == {"updated"}
+    assert did() == dict.fromkeys(NAMES, "unchanged"), "who is told stays told"
+    assert {each.actions[0].type for each in client.read_automations()} == {"send-notification"}
 
     services = open_services(Settings(database_url=sqlite_ledger(tmp_path / "l.db"), outbox=tmp_path / "outbox"))
     portfolio = tmp_path / "portfolio.csv"
@@ -96,6 +105,21 @@ def test_alerts_are_made_once_set_right_and_fired_by_a_sweep(
     wait_for("the last", lambda: "arrears: no sweep" in triggered(client), seconds=60)
     monkeypatch.undo()
     assert did() == dict.fromkeys(NAMES, "unchanged") | {"no sweep": "updated"}
+
+
+@pytest.mark.usefixtures("api")
+def test_scheduled_runs_that_nobody_begins_are_told_as_one_alert(client: SyncPrefectClient) -> None:
+    @flow
+    def payments() -> None: ...
+
+    deploy_alerts(pool="arrears")
+    before = triggered(client).count("arrears: runs are late")
+    long_ago = datetime.now(UTC) - timedelta(minutes=2)
+    for _ in range(LATE_RUNS):
+        client.create_flow_run(payments, tags=["arrears"], state=Scheduled(scheduled_time=long_ago))
+    # A timeline's wait is over, too, and no run of it is late.
+    client.create_flow_run(payments, tags=["arrears"], state=Scheduled(scheduled_time=long_ago, name="Waiting"))
+    wait_for("the alert", lambda: triggered(client).count("arrears: runs are late") == before + 1)
 
 
 def triggered(client: SyncPrefectClient) -> list[str]:

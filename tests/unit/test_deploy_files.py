@@ -159,3 +159,16 @@ def test_the_image_is_built_of_files_that_reach_the_builder() -> None:
         pytest.skip("hadolint comes for Linux on x86-64")
     done = subprocess.run([lint, DOCKERFILE], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_example_of_an_overlay_fits_the_base() -> None:
+    example = BASE.parent / "example"
+    overlay = yaml.safe_load((example / "kustomization.yaml").read_text())
+    assert [(example / each).resolve() for each in overlay["resources"]] == [BASE]
+    base = yaml.safe_load((BASE / "kustomization.yaml").read_text())
+    assert [each["name"] for each in overlay["images"]] == [each["newName"] for each in base["images"]]
+    assert {each["name"] for each in overlay["replicas"]} <= of_kind("Deployment").keys()
+    [patch] = (yaml.safe_load(each["patch"]) for each in overlay["patches"])
+    given = of_kind(patch["kind"])[patch["metadata"]["name"]]["data"]
+    assert patch["data"].keys() <= given.keys()
+    assert {name for name, value in given.items() if not value} <= patch["data"].keys()
