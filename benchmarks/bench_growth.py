@@ -3,7 +3,8 @@
     PYTHONPATH=. .venv/bin/python benchmarks/bench_growth.py [--sizes 10000,100000] [--plans FILE]
 
 At every size: a tick that finds nothing due, and steps a second over the same few accounts and over a hundredth of all,
-who are due a text. With `--plans`, the queries of a sweep at the largest size are explained into that file.
+who are due a text. At the largest, of what is then left two processes take half of that, without and with a ceiling of
+a day's effects. With `--plans`, the queries of a sweep at the largest size are explained into that file.
 ARREARS_TEST_POSTGRES_URL names the server.
 """
 
@@ -17,14 +18,17 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from arrears.clock import VirtualClock
 from arrears.operations.brakes import Budget
 from arrears.operations.services import Services
-from arrears.operations.sweep import sweep
+from arrears.operations.sweep import Share, sweep
 from benchmarks.databases import postgres
 from benchmarks.filling import DUE_AT, IDLE_AT, begun, bytes_of, fill
 from benchmarks.plans import Plans
+from benchmarks.sides import ours
+from benchmarks.sides.common import together
 
 _TICKS = 5
 
@@ -42,6 +46,19 @@ def idle_ticks(services: Services, number: int) -> list[float]:
     found = [tick(services.at(VirtualClock(IDLE_AT))) for _ in range(number)]
     assert not any(effects for _, effects in found)
     return [seconds for seconds, _ in found]
+
+
+def _share(start: Any, number: int, of: int, url: str, folder: Path, most: int, per_day: int | None) -> int:
+    logging.disable(logging.WARNING)
+    services = ours.opened(url, folder)
+    settings = services.settings.model_copy(update={"most_effects_per_day": per_day})
+    at = replace(services, settings=settings).at(VirtualClock(DUE_AT))
+    start.wait()
+    swept = sweep(at, who="benchmark", budget=Budget(), limit=most, share=Share(number, of))
+    start.end()
+    services.close()
+    assert not swept.failed, swept.failed[:3]
+    return swept.effects
 
 
 def main() -> None:
@@ -78,8 +95,17 @@ def main() -> None:
                 f" {each:,.0f} bytes a case (filled in {spent:,.0f} s)",
                 flush=True,
             )
+        for per_day, says in ((None, "no ceiling"), (10**6, "a ceiling of a million a day")):
+            both = together(2, _share, url, Path(name), wanted.most // 2, per_day)
+            made = sum(both.answers)
+            print(
+                f"{filled:>9,} cases, two processes, {says}: {made:,} due: {both.seconds:.1f} s,"
+                f" {made / both.seconds:.0f} steps/s",
+                flush=True,
+            )
         if wanted.plans:
             fill(url, filled, filled + 100_000)
+            filled += 100_000
             capped = replace(due, settings=due.settings.model_copy(update={"most_effects_per_day": 10**9}))
             with Plans() as plans:
                 tick(capped, limit=400)

@@ -1,6 +1,7 @@
 """What Prefect's server bears in timelines that wait: bytes each, and milliseconds of a poll, a wake's calls, the UI's.
 
     PYTHONPATH=. .venv/bin/python benchmarks/bench_timelines.py [--sizes 1000,10000,100000,1000000]
+             [--chart docs/pictures/cost-of-timelines.svg]
 
 Prefect's server on PostgreSQL, which ARREARS_TEST_POSTGRES_URL names. One Waiting run is made through the API as a
 timeline is; the others are copies of its rows under names, ids and times of their own. The least of several looks.
@@ -24,6 +25,7 @@ from sqlalchemy import Connection, create_engine, text
 
 from arrears.clock import SystemClock
 from arrears.orchestration.waiting import waiting_state
+from benchmarks.charts import Panel, draw
 from benchmarks.databases import postgres
 from tests.support.prefect_house import PrefectServer
 
@@ -95,6 +97,7 @@ def looks(client: SyncPrefectClient, run_id: object) -> dict[str, Callable[[], A
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--sizes", default="1000,10000,100000,1000000")
+    parser.add_argument("--chart", type=Path)
     wanted = parser.parse_args()
     print("load", *(f"{each:.1f}" for each in os.getloadavg()), f"on {os.cpu_count()} cores at the start", flush=True)
     with ExitStack() as stack:
@@ -116,16 +119,28 @@ def main() -> None:
         size = text("SELECT pg_total_relation_size('flow_run') + pg_total_relation_size('flow_run_state')")
         with engine.connect() as connection:
             empty = connection.execute(size).scalar_one()
-        filled = 1
-        for wants in map(int, wanted.sizes.split(",")):
+        filled, sizes = 1, [int(wants) for wants in wanted.sizes.split(",")]
+        bytes_each: list[float] = []
+        took: dict[str, list[float]] = {}
+        for wants in sizes:
             with engine.begin() as connection:
                 copy_runs(connection, filled, wants - 1)
             filled = wants
             with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 connection.execute(text("VACUUM ANALYZE flow_run, flow_run_state"))
                 each = (connection.execute(size).scalar_one() - empty) / wants
-            found = ", ".join(f"{name} {least(ask):.1f} ms" for name, ask in looks(client, run.id).items())
+            bytes_each.append(each)
+            for name, ask in looks(client, run.id).items():
+                took.setdefault(name, []).append(least(ask))
+            found = ", ".join(f"{name} {values[-1]:.1f} ms" for name, values in took.items())
             print(f"{wants:>9,} waiting: {each:6,.0f} bytes each; {found}", flush=True)
+        if wanted.chart:
+            title = "Cost of waiting in Prefect, by timelines"
+            panels = [
+                Panel("bytes a waiting timeline", {"run and state": bytes_each}),
+                Panel("milliseconds of a call", took),
+            ]
+            wanted.chart.write_text(draw(title, "timelines that wait", sizes, panels), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -12,17 +12,56 @@ import argparse
 import os
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from arrears.clock import VirtualClock
 from arrears.operations.services import Services
 from arrears.operations.sweep import due_accounts
 from benchmarks.bench_growth import idle_ticks
+from benchmarks.charts import Panel, draw
 from benchmarks.databases import postgres
 from benchmarks.filling import IDLE_AT, begun, bytes_of, fill
-from benchmarks.waiting_chart import Point, draw
 
 _LOOKS = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What waiting costs in a ledger of `size` accounts that wait."""
+
+    size: int
+    bytes_each: float
+    query_ms: float
+    tick_ms: float
+
+    @property
+    def tick_us_each(self) -> float:
+        """Microseconds of a tick an account."""
+        return 1000 * self.tick_ms / self.size
+
+    def line(self) -> str:
+        """The figures in one line."""
+        return (
+            f"{self.size:>9,} waiting: {self.bytes_each:6,.0f} bytes each; due-query {self.query_ms:7.2f} ms,"
+            f" tick {self.tick_ms:7.2f} ms: {self.tick_us_each:8.4f} µs an account"
+        )
+
+
+def chart(points: Sequence[Point]) -> str:
+    """Bytes, the milliseconds of a tick, and what is an account's share of them."""
+    ticks = {"whole tick": [each.tick_ms for each in points], "due-query": [each.query_ms for each in points]}
+    return draw(
+        "Cost of waiting, by accounts in the ledger",
+        "accounts that wait",
+        [each.size for each in points],
+        [
+            Panel("bytes a waiting account", {"with all indexes": [each.bytes_each for each in points]}),
+            Panel("milliseconds, nothing due", ticks),
+            Panel("microseconds of a tick an account", {"whole tick": [p.tick_us_each for p in points]}, powers=True),
+        ],
+    )
 
 
 def due_query(services: Services) -> float:
@@ -55,7 +94,7 @@ def main() -> None:
             print(points[-1].line(), flush=True)
         services.close()
     if wanted.chart:
-        wanted.chart.write_text(draw(points), encoding="utf-8")
+        wanted.chart.write_text(chart(points), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -41,12 +41,12 @@ def alerts(*, pool: str, action: DoNothing | SendNotification) -> tuple[Automati
     sweep = {"prefect.resource.id": SWEEP}
 
     def alert(name: str, about: str, **trigger: Any) -> AutomationCore:
-        posture = trigger.pop("posture", Posture.Reactive)
+        posture, threshold = trigger.pop("posture", Posture.Reactive), trigger.pop("threshold", 1)
         return AutomationCore(
             name=f"arrears: {name}",
             description=about,
             enabled=True,
-            trigger=EventTrigger(posture=posture, **{"threshold": 1, **trigger}),
+            trigger=EventTrigger(posture=posture, threshold=threshold, **trigger),
             actions=[action],
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from sqlmodel import select
 
 import models
+from arrears.clock import machine_time
 from arrears.ledger.events import log_event
 from arrears.operations.enroll import enroll
 from arrears.operations.newly_unknown import newly_unknown
@@ -114,7 +115,7 @@ def test_scheduled_runs_that_nobody_begins_are_told_as_one_alert(client: SyncPre
 
     deploy_alerts(pool="arrears")
     before = triggered(client).count("arrears: runs are late")
-    long_ago = datetime.now(UTC) - timedelta(minutes=2)
+    long_ago = machine_time() - timedelta(minutes=2)
     for _ in range(LATE_RUNS):
         client.create_flow_run(payments, tags=["arrears"], state=Scheduled(scheduled_time=long_ago))
     # A timeline's wait is over, too, and no run of it is late.

@@ -236,6 +236,8 @@ def test_a_process_worker_goes_on_with_the_same_timeline(house: House, client: S
     house.start_worker()
     house.enroll()
     wait_for("the first text", lambda: house.steps().get("sms-1") == "done")
+    # Killed before it waits again it would be one for the sweep, and none is here.
+    wait_for("the wait", lambda: (found := house.run(client)) and found.state_name == "Waiting")
     end(house.workers.pop())
 
     house.start_worker(type="process")
