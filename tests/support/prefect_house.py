@@ -74,16 +74,20 @@ class PrefectServer:
     def start(self) -> None:
         """Start, and register the deployments."""
         self.start_process()
+        self.register()
+
+    def register(self) -> None:
+        """Make the pool, and the deployments on it."""
         self.run("prefect", "--no-prompt", "work-pool", "create", "arrears", "--type", "arrears")
         self.run("prefect", "--no-prompt", "deploy", "--all")
 
-    def start_process(self) -> None:
+    def start_process(self, *options: str) -> None:
         """Start, and wait until it answers."""
         self.home.mkdir(parents=True, exist_ok=True)
         database = self.home / "prefect.db"
         if not database.exists():
             database.write_bytes(_new_database(self.warm))
-        command = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
+        command = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port), *options]
         self.process = self.begin(command, self.home / "server.log")
         wait_for("the start of Prefect's server", self._answers, seconds=120)
 
