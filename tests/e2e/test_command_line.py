@@ -196,6 +196,15 @@ def test_rehearsals_count_by_channel_and_leave_everything_as_it_was(enrolled: De
     assert not (enrolled.folder / "outbox").exists()
 
 
+def test_a_sweep_says_that_it_was_about_as_many_as_it_may_be(desk: Desk) -> None:
+    rows = [a_row(f"A-{number}", phone=f"+1518555010{number}") for number in range(1, 4)]
+    desk.done("enroll", desk.write(*rows), "--at", "2026-08-01T12:00:00Z")
+    first = desk.run("sweep", "--limit", "2")
+    assert (first.code, first.err.count("\n")) == (0, 1)
+    assert first.err.startswith("more than these 2 accounts may be due")
+    assert desk.done("sweep", "--limit", "2").err == ""
+
+
 def test_money_closes_a_case_once_per_reference(enrolled: Desk) -> None:
     assert enrolled.done("pay", "A-1", "20.00", "--reference", "[/P] :x: 1").out == "A-1: payment [/P] :x: 1 posted\n"
     assert "was posted before" in enrolled.done("pay", "A-1", "20.00", "--reference", "[/P] :x: 1").out
