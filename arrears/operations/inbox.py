@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
@@ -171,6 +171,8 @@ def _sync(
     wanted = {episode.began for episode in books.episodes}
     gone = [case for case in cases if case.began not in wanted and case.status != CaseStatus.CLOSED]
     over = [e for e in books.episodes if e.closed_at is not None]
+    halted = next((case for case in cases if case.status == CaseStatus.HALTED), None)
+    was_merged = {case.began for case in cases if case.outcome == "merged"}
     # Closed first: an account has one open case.
     for case in gone:
         close_case(session, file_of(session, account, case), "merged", who=who, at=at, wall=wall)
@@ -189,7 +191,26 @@ def _sync(
         case = _of_what_lasts(services, session, account, cases, books.episode, at=at, who=who)
         session.add(case)
     if books.episodes:
-        _make_newest(session, cases, books.episodes[-1].began, at=at)
+        last = next(case for case in cases if case.began == books.episodes[-1].began)
+        if halted is not None and halted.status == CaseStatus.CLOSED and (halted in gone or last.began in was_merged):
+            _hand_on_halt(services, session, halted, last, at=at, who=who)
+        _make_newest(session, cases, last, at=at)
+
+
+def _hand_on_halt(
+    services: Services, session: Session, halted: models.Case, last: models.Case, *, at: datetime, who: str
+) -> None:
+    """Two cases turn out to be one, or not to be: what a person has halted stays so, whichever case answers for it."""
+    last.halted_why, halted.halted_why = halted.halted_why, ""
+    if last.status != CaseStatus.CLOSED:
+        _halt_again(last)
+        wall = services.clock.wall()
+        log_event(session, "halted", who=who, at=at, wall=wall, case=last, why=last.halted_why)
+    session.add_all((last, halted))
+
+
+def _halt_again(case: models.Case) -> None:
+    case.status, case.next_due_at, case.next_reason = CaseStatus.HALTED, None, f"halted: {case.halted_why}"
 
 
 def _of_what_lasts(
@@ -215,13 +236,12 @@ def _of_what_lasts(
     return case
 
 
-def _make_newest(session: Session, cases: list[models.Case], began: date, *, at: datetime) -> None:
+def _make_newest(session: Session, cases: list[models.Case], newest: models.Case, *, at: datetime) -> None:
     """Let the last delinquency's case be the one that stands for the account.
 
     It need not have been opened last: what is heard of late opens a case for a delinquency that is over, or one that
     was merged into an earlier one goes on by itself again.
     """
-    newest = next(case for case in cases if case.began == began)
     if newest is cases[-1]:
         return
     newest.opened_at = _after(cases, newest.opened_at)
@@ -253,18 +273,22 @@ def _open(
     at: datetime,
     who: str,
 ) -> models.Case:
+    """A case of the delinquency, closed at once if that is over: the open one may be another's."""
     ladder = find_ladder(services.ladders, services.settings.ladder)
+    is_over = episode.closed_at is not None
     case = models.Case(
         account_id=account.id,
-        status=CaseStatus.DELINQUENT,
+        status=CaseStatus.CLOSED if is_over else CaseStatus.DELINQUENT,
         began=episode.began,
         due_date=episode.due_on,
         ladder=ladder.name,
         ladder_version=ladder.version,
         driver=cases[-1].driver if cases else "sweep",
-        next_due_at=at,
-        next_reason="to be decided",
+        next_due_at=None if is_over else at,
+        next_reason=f"closed: {episode.outcome}" if is_over else "to be decided",
+        outcome=episode.outcome,
         opened_at=_after(cases, at),
+        closed_at=episode.closed_at,
     )
     for earlier in cases:
         # Whoever drives the account looks at the newest case: an earlier one would stay due for ever.
@@ -274,21 +298,28 @@ def _open(
     session.flush()
     cases.append(case)
     data: dict[str, object] = {"ladder": ladder.id, "began": episode.began.isoformat()}
-    log_event(session, "opened", who=who, at=at, wall=services.clock.wall(), case=case, data=data)
+    wall = services.clock.wall()
+    log_event(session, "opened", who=who, at=at, wall=wall, case=case, data=data)
+    if is_over:
+        log_event(session, "closed", who=who, at=at, wall=wall, case=case, why=episode.outcome)
     return case
 
 
 def _reopen(
     session: Session, services: Services, account: models.Account, case: models.Case, *, at: datetime, who: str
 ) -> None:
-    """The payment that closed the case did not stay: it goes on where it was."""
+    """The payment that closed the case did not stay: it goes on where it was, halted if it was."""
     was = case.outcome
+    # What closed it may have had another name then: what was cured was paid in full since.
+    left_out = {f"case closed: {outcome}" for outcome in BY_MONEY}
     for step in file_of(session, account, case).steps:
-        if step.status == StepStatus.SKIPPED and step.reason == f"case closed: {was}":
+        if step.status == StepStatus.SKIPPED and step.reason in left_out:
             step.status, step.at, step.reason = StepStatus.PLANNED, None, ""
             session.add(step)
     case.status, case.outcome, case.closed_at = CaseStatus.DELINQUENT, "", None
     case.next_due_at, case.next_reason = at, "to be decided"
+    if case.halted_why:
+        _halt_again(case)
     log_event(session, "reopened", who=who, at=at, wall=services.clock.wall(), case=case, why=f"was closed: {was}")
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sqlmodel import col, select
 
 import models
+from arrears.channels.effect import TryAgain
 from arrears.clock import VirtualClock
 from arrears.engine.life.events import (
     Adjustment,
@@ -34,13 +35,17 @@ from arrears.engine.life.events import (
 )
 from arrears.ledger.cases import UnknownAccount
 from arrears.operations.arrange import ArrangementRefused, plan, promise, withdraw
+from arrears.operations.brakes import Budget
 from arrears.operations.enroll import enroll
 from arrears.operations.hold import hold
 from arrears.operations.inbox import EventRefused, receive
+from arrears.operations.moves import Intended, next_move
 from arrears.operations.pay import ChargeKind, PaymentRefused, adjust, charge, leftover, pay, reverse
+from arrears.operations.perform import settle
 from arrears.operations.replay import replay
 from arrears.operations.services import Services, open_services
 from arrears.operations.show import show
+from arrears.operations.steer import halt, resume
 from arrears.settings import Settings
 from tests.conftest import HEADER, START, a_row
 from tests.integration.stories import Portfolio, at, last, open_tasks, steps, take_in, until
@@ -64,6 +69,21 @@ def billed(services: Services, amount: str, reference: str, *, due: int):
 
 def promised(services: Services, amount: str, due_on: date, reference: str = "PR-1"):
     return promise(services, "A-1", amount, due_on, reference=reference, at=at(services), **BY)
+
+
+def behind_again(services: Services, *, day: float = 40) -> None:
+    """What was owed is paid on day 6, and what fell due on day 30 has not been until `day`."""
+    until(services, 6)
+    posted(services, "120.00", "P-1")
+    billed(services, "100.00", "B-1", due=30)
+    until(services, day)
+
+
+def cases(services: Services) -> list[tuple[int, str, str]]:
+    """The days on which the account's delinquencies began, and their cases, the newest last."""
+    with services.ledger.read() as session:
+        rows = session.exec(select(models.Case).order_by(col(models.Case.opened_at))).all()
+    return [((row.began - START.date()).days, row.status, row.outcome) for row in rows]
 
 
 # Money ------------------------------------------------------------------------------------------------------
@@ -142,10 +162,7 @@ def test_delinquencies_that_are_heard_of_at_one_instant_have_an_order(enrolled: 
 
 
 def test_a_delinquency_that_is_heard_of_late_does_not_hide_the_one_that_lasts(enrolled: Services) -> None:
-    until(enrolled, 6)
-    posted(enrolled, "120.00", "P-1")
-    billed(enrolled, "100.00", "B-1", due=30)
-    until(enrolled, 40)
+    behind_again(enrolled)
     told = [step for step in steps(enrolled) if step[1] == "done"]
     assert told
     # One of weeks before, over long since: it was owed for five days, and the one that lasts began thereafter.
@@ -156,6 +173,59 @@ def test_a_delinquency_that_is_heard_of_late_does_not_hide_the_one_that_lasts(en
     assert until(enrolled, 60).effects
     posted(enrolled, "100.00", "P-2")
     assert (show(enrolled, "A-1")["status"], show(enrolled, "A-1")["outcome"]) == ("closed", "cured")
+
+
+def test_what_is_over_may_be_heard_of_from_its_end(enrolled: Services) -> None:
+    behind_again(enrolled)
+    posted(enrolled, "30.00", "P-0", day=20)
+    billed(enrolled, "30.00", "B-0", due=15)
+    assert cases(enrolled) == [(0, "closed", "cured"), (15, "closed", "cured"), (30, "delinquent", "")]
+    assert show(enrolled, "A-1")["amount_due"]["amount"] == "100.00"
+    assert not replay(enrolled, "A-1", who="test")
+    assert until(enrolled, 60).effects
+
+
+def test_a_case_that_was_halted_goes_on_halted(enrolled: Services) -> None:
+    until(enrolled, 6)
+    halt(enrolled, "A-1", why="a mistake of ours", who="test", at=at(enrolled))
+    posted(enrolled, "120.00", "P-1")
+    reverse(enrolled, "A-1", "P-1", amount=None, reference="R-1", at=at(enrolled), **BY)
+    assert until(enrolled, 60).effects == 0
+    shown = show(enrolled, "A-1")
+    assert (shown["status"], shown["next"]["reason"]) == ("halted", "halted: a mistake of ours")
+    resume(enrolled, "A-1", who="test", at=at(enrolled))
+    assert until(enrolled, 65).effects
+
+
+def test_a_halt_goes_with_what_is_owed_from_case_to_case(enrolled: Services) -> None:
+    behind_again(enrolled)
+    halt(enrolled, "A-1", why="a mistake of ours", who="test", at=at(enrolled))
+    billed(enrolled, "30.00", "B-0", due=15)
+    assert cases(enrolled)[1:] == [(30, "closed", "merged"), (15, "halted", "")]
+    assert until(enrolled, 50).effects == 0
+    posted(enrolled, "30.00", "P-0", day=20)
+    assert cases(enrolled)[1:] == [(15, "closed", "cured"), (30, "halted", "")]
+    assert until(enrolled, 60).effects == 0
+    resume(enrolled, "A-1", who="test", at=at(enrolled))
+    reverse(enrolled, "A-1", "P-0", amount=None, reference="R-0", at=START + timedelta(days=21), **BY)
+    assert cases(enrolled)[1:] == [(30, "closed", "merged"), (15, "delinquent", "")]
+
+
+def test_what_a_closing_left_out_comes_back_under_whatever_name_it_closed(enrolled: Services) -> None:
+    # The text was put back, and is due again when the first payment comes.
+    until(enrolled, 1)
+    morning = enrolled.at(VirtualClock(START + timedelta(days=1, hours=4)))
+    move = next_move(morning, "A-1", who="test", budget=Budget())
+    assert isinstance(move, Intended)
+    settle(morning, move.intent, move.channel, TryAgain("busy", after=timedelta(0)), who="test")
+    posted(morning, "120.00", "P-1", day=1.3)
+    # Heard of later, of before: the case was not cured but paid.
+    posted(morning, "1200.50", "P-2", day=1.2)
+    assert (steps(enrolled), cases(enrolled)) == ([("sms-1", "skipped")], [(0, "closed", "paid")])
+    for number in (2, 1):
+        back = START + timedelta(days=2)
+        reverse(morning, "A-1", f"P-{number}", amount=None, reference=f"R-{number}", at=back, **BY)
+    assert steps(enrolled) == [("sms-1", "planned")]
 
 
 @pytest.mark.parametrize("amount", ["0", "abc", "1.234"])
