@@ -312,6 +312,17 @@ def _approvals(rows: Iterable[models.Approval]) -> dict[str, list[Approval]]:
     return given
 
 
+def step_named(session: Session, key: str) -> models.Step | None:
+    """The step that `models.step_key` names so, of whichever of the account's cases."""
+    case_id, _, rest = key.partition("/")
+    rung, _, attempt = rest.rpartition("/")
+    return session.exec(
+        select(models.Step).where(
+            models.Step.case_id == case_id, models.Step.rung == rung, models.Step.attempt == int(attempt)
+        )
+    ).first()
+
+
 def holds_of(session: Session, account_id: str, *, lock: bool = False) -> tuple[list[models.Hold], list[models.Hold]]:
     """The open holds of an account, and those set for others of the person or of their number.
 

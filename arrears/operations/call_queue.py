@@ -65,15 +65,21 @@ def _task(intent: Intent) -> models.CallTask:
 
 
 def cancel_open_tasks(
-    session: Session, account_id: str, *, who: str, at: datetime, wall: datetime
+    session: Session, account_id: str, *, but: str = "", who: str, at: datetime, wall: datetime
 ) -> Sequence[models.CallTask]:
     """Take an account's open call tasks out of the queue, and return them: there is no reason left to call.
 
-    Nor is it told about in calls about other accounts; those that were to be told in its own are due again.
+    Nor is it told about in calls about other accounts; those that were to be told in its own are due again. What
+    the case with the id `but` has there stays.
     """
-    withdraw_from_calls(session, account_id, who=who, at=at, wall=wall)
+    withdraw_from_calls(session, account_id, but=but, who=who, at=at, wall=wall)
     tasks = session.exec(
-        select(models.CallTask).where(models.CallTask.account_id == account_id, models.CallTask.status == "open")
+        select(models.CallTask).where(
+            models.CallTask.account_id == account_id,
+            models.CallTask.status == "open",
+            # Every key begins with its case's id.
+            col(models.CallTask.key).not_like(f"{but}/%"),
+        )
     ).all()
     for task in tasks:
         task.status = "cancelled"

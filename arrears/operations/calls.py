@@ -13,7 +13,7 @@ from arrears.engine.contact.facts import ContactChannel
 from arrears.engine.life.events import ConsentGiven, HoldSet, LifeEvent, NumberChecked, Promise
 from arrears.engine.money import Money
 from arrears.engine.vocabulary import ChannelName, Disposition, StepStatus
-from arrears.ledger.cases import CaseFile, lock_person, read_case_file
+from arrears.ledger.cases import CaseFile, lock_person, read_case_file, step_named
 from arrears.ledger.events import log_event
 from arrears.ledger.life import key_of
 from arrears.operations.arrange import ARRANGEMENTS, must_be_possible
@@ -92,7 +92,7 @@ def record_call(
         task.status, task.disposition, task.worked_by = "done", disposition, by
         task.note, task.worked_at, task.reference = note, at, reference or None
         session.add(task)
-        step = file.step(task.rung, task.attempt)
+        step = step_named(session, task.key)
         if step is not None:
             step.disposition, step.disposed_at = disposition, at
             if step.status == StepStatus.SKIPPED:

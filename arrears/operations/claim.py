@@ -13,7 +13,7 @@ from arrears.clock import iso
 from arrears.engine.contact.facts import ContactChannel, Facts, PastContact, Proposal
 from arrears.engine.contact.gate import gate
 from arrears.engine.contact.verdict import Allow, Defer, Deny, Review, Verdict
-from arrears.ledger.cases import CaseFile, lock_person, read_case_file
+from arrears.ledger.cases import CaseFile, lock_person, read_case_file, step_named
 from arrears.ledger.events import log_event
 from arrears.operations.call_claims import claim_of, claim_on, end_claim
 from arrears.operations.calls import CallRefused
@@ -127,7 +127,7 @@ def judge_call(services: Services, session: Session, file: CaseFile, task: model
     if file.number != task.number:
         raise CallRefused(f"the number in the task of account {task.account_id} is not to be used any more")
     facts = gate_facts(services, session, file, ladder, rung, now=now)
-    own = file.step(task.rung, task.attempt)
+    own = step_named(session, task.key)
     if own is not None and own.disposed_at is None:
         facts = replace(facts, history=_without(facts, own))
     proposal = replace(proposal_of(file, rung), number=task.number)

@@ -12,10 +12,13 @@ from arrears.ledger.events import log_event
 from arrears.operations.call_queue import cancel_open_tasks
 
 
-def close_case(session: Session, file: CaseFile, outcome: str, *, who: str, at: datetime, wall: datetime) -> None:
+def close_case(
+    session: Session, file: CaseFile, outcome: str, *, lasts: str = "", who: str, at: datetime, wall: datetime
+) -> None:
     """Close the case once. Planned steps are skipped with the outcome as reason, open call tasks cancelled.
 
-    A timeline's run stays due, so that whoever drives it brings it to its end.
+    But not the tasks of the case with the id `lasts`, which goes on when this one ends. A timeline's run stays due, so
+    that whoever drives it brings it to its end.
     """
     case = file.case
     if case.status == CaseStatus.CLOSED:
@@ -25,14 +28,16 @@ def close_case(session: Session, file: CaseFile, outcome: str, *, who: str, at: 
             step.status, step.at, step.reason = StepStatus.SKIPPED, at, f"case closed: {outcome}"
             session.add(step)
     case.status, case.outcome, case.closed_at = CaseStatus.CLOSED, outcome, at
-    drop_calls_if_paid(session, file, who=who, at=at, wall=wall)
+    drop_calls_if_paid(session, file, lasts=lasts, who=who, at=at, wall=wall)
     case.next_rung, case.next_reason, case.retry_at = None, f"closed: {outcome}", None
     case.next_due_at, case.recall_at = at if case.timeline else None, None
     session.add(case)
     log_event(session, "closed", who=who, at=at, wall=wall, case=case, why=outcome)
 
 
-def drop_calls_if_paid(session: Session, file: CaseFile, *, who: str, at: datetime, wall: datetime) -> None:
+def drop_calls_if_paid(
+    session: Session, file: CaseFile, *, lasts: str = "", who: str, at: datetime, wall: datetime
+) -> None:
     """A referred account is still owed and may still be called back; a paid one has no reason to be called."""
     if file.case.status == CaseStatus.CLOSED and file.case.outcome in ("paid", "cured"):
-        cancel_open_tasks(session, file.account.id, who=who, at=at, wall=wall)
+        cancel_open_tasks(session, file.account.id, but=lasts, who=who, at=at, wall=wall)

@@ -29,7 +29,7 @@ from arrears.clock import iso
 from arrears.engine.contact.facts import ContactChannel
 from arrears.engine.contact.verdict import Allow
 from arrears.engine.delinquency import local_date
-from arrears.ledger.cases import CaseFile, lock_person, read_case_file
+from arrears.ledger.cases import CaseFile, lock_person, read_case_file, step_named
 from arrears.ledger.events import log_event
 from arrears.ledger.references import step_reference
 from arrears.operations.brakes import stopped_why
@@ -127,7 +127,7 @@ def connect(services: Services, reference: str, *, sid: str, now: datetime) -> C
         else:
             row.state, row.connected_at = CONNECTED, now
             row.recorded = services.settings.record_calls and services.floor.may_record(file.account.jurisdictions)
-            _count(session, file, row, judged, now=now)
+            _count(session, row, judged, now=now)
             _keep_claim(session, row, now + LONGEST_CALL + services.floor.claim)
         session.add(row)
         _log(session, services, row, at=now)
@@ -224,10 +224,9 @@ def _keep_claim(session: Session, row: models.CallDial, until: datetime) -> None
         session.add(held)
 
 
-def _count(session: Session, file: CaseFile, row: models.CallDial, judged: Judged, *, now: datetime) -> None:
+def _count(session: Session, row: models.CallDial, judged: Judged, *, now: datetime) -> None:
     """The attempt that the queue counted is this call, and took place now; a second one counts by itself."""
-    task = session.get_one(models.CallTask, row.task)
-    step = file.step(task.rung, task.attempt)
+    step = step_named(session, row.task)
     if step is not None and step.disposed_at is None:
         step.disposed_at = now
         session.add(step)

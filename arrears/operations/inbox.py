@@ -171,6 +171,8 @@ def _sync(
     wanted = {episode.began for episode in books.episodes}
     gone = [case for case in cases if case.began not in wanted and case.status != CaseStatus.CLOSED]
     over = [e for e in books.episodes if e.closed_at is not None]
+    goes_on = by_began.get(books.episode.began) if books.episode is not None else None
+    lasts = goes_on.id if goes_on is not None else ""
     halted = next((case for case in cases if case.status == CaseStatus.HALTED), None)
     was_merged = {case.began for case in cases if case.outcome == "merged"}
     # Closed first: an account has one open case.
@@ -180,7 +182,8 @@ def _sync(
     for episode in over:
         case = by_began.get(episode.began) or _open(services, session, account, cases, episode, at=at, who=who)
         if case.status != CaseStatus.CLOSED:
-            close_case(session, file_of(session, account, case), episode.outcome, who=who, at=at, wall=wall)
+            file = file_of(session, account, case)
+            close_case(session, file, episode.outcome, lasts=lasts, who=who, at=at, wall=wall)
             recall_what_is_due(services, session, file_of(session, account, case), at=at, who=who)
         if case.outcome in BY_MONEY:
             case.closed_at, case.outcome = episode.closed_at, episode.outcome

@@ -10,7 +10,7 @@ from sqlmodel import Session
 from arrears.engine.contact.facts import ContactChannel, Proposal
 from arrears.engine.contact.holds import blocking_holds
 from arrears.engine.vocabulary import CaseStatus, StepStatus
-from arrears.ledger.cases import CaseFile, read_case_file
+from arrears.ledger.cases import CaseFile, read_case_file, step_named
 from arrears.ledger.events import log_event
 from arrears.operations.call_queue import cancel_open_tasks
 from arrears.operations.recall import recall_what_is_due
@@ -53,7 +53,7 @@ def _withdraw_calls(services: Services, session: Session, file: CaseFile, *, at:
     why = f"withdrawn before anybody called: {because}"
     wall = services.clock.wall()
     for task in cancel_open_tasks(session, file.account.id, who=who, at=at, wall=wall):
-        step = file.step(task.rung, task.attempt)
+        step = step_named(session, task.key)
         if step is not None and step.status == StepStatus.DONE:
             step.status, step.reason = StepStatus.SKIPPED, why
             step.rules = [rule.id for _, rule in held]

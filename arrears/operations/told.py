@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 
 import models
 from arrears.engine.vocabulary import CaseStatus, ChannelName, Disposition, StepStatus
+from arrears.ledger.cases import step_named
 from arrears.ledger.events import log_event
 from arrears.operations.wake import make_due, raise_stage
 
@@ -108,14 +109,18 @@ def hear(session: Session, carrier: models.Step, disposition: Disposition, *, at
     return steps
 
 
-def withdraw_from_calls(session: Session, account_id: str, *, who: str, at: datetime, wall: datetime) -> None:
+def withdraw_from_calls(
+    session: Session, account_id: str, *, but: str = "", who: str, at: datetime, wall: datetime
+) -> None:
     """Nobody is to be told about this account in a call that is still to be made about another.
 
-    The call is made about that account alone; whatever else was to be told in it is due again.
+    The call is made about that account alone; whatever else was to be told in it is due again. Of the case with the
+    id `but` it is told still.
     """
     own = session.exec(
         select(models.Step).where(
             models.Step.account_id == account_id,
+            models.Step.case_id != but,
             col(models.Step.channel) == ChannelName.CALL,
             models.Step.status == StepStatus.DONE,
             col(models.Step.carried_by) != "",
@@ -140,17 +145,10 @@ def withdraw_from_calls(session: Session, account_id: str, *, who: str, at: date
 
 def withdraw_with_call(session: Session, task: models.CallTask, *, who: str, at: datetime, wall: datetime) -> None:
     """The call of `task` is not made: what was to be told in it about other accounts is due again."""
-    steps = session.exec(
-        select(models.Step).where(
-            models.Step.account_id == task.account_id,
-            models.Step.rung == task.rung,
-            models.Step.attempt == task.attempt,
-        )
-    ).all()
-    for carrier in steps:
-        if carrier.key == task.key:
-            why = f"{carrier.rung} of {carrier.account_id} was withdrawn before anybody called"
-            put_back(session, told_with(session, carrier), why, who=who, at=at, wall=wall)
+    carrier = step_named(session, task.key)
+    if carrier is not None:
+        why = f"{carrier.rung} of {carrier.account_id} was withdrawn before anybody called"
+        put_back(session, told_with(session, carrier), why, who=who, at=at, wall=wall)
 
 
 def _case(session: Session, step: models.Step) -> models.Case:

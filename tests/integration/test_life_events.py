@@ -33,9 +33,11 @@ from arrears.engine.life.events import (
     Reversal,
     Withdrawn,
 )
+from arrears.engine.vocabulary import Disposition
 from arrears.ledger.cases import UnknownAccount
 from arrears.operations.arrange import ArrangementRefused, plan, promise, withdraw
 from arrears.operations.brakes import Budget
+from arrears.operations.calls import record_call
 from arrears.operations.enroll import enroll
 from arrears.operations.hold import hold
 from arrears.operations.inbox import EventRefused, receive
@@ -238,6 +240,37 @@ def test_a_correction_that_is_none_is_refused(enrolled: Services, amount: str) -
 def test_a_correction_may_close_a_case(enrolled: Services) -> None:
     adjust(enrolled, "A-1", "-120.00", reference="C-1", at=at(enrolled), **BY)
     assert show(enrolled, "A-1")["outcome"] == "cured"
+
+
+# Calls ------------------------------------------------------------------------------------------------------
+
+
+def test_a_call_in_the_queue_stays_there_when_another_delinquency_turns_out_to_be_over(enrolled: Services) -> None:
+    behind_again(enrolled, day=61)
+    [task] = open_tasks(enrolled)
+    billed(enrolled, "30.00", "B-0", due=15)
+    posted(enrolled, "30.00", "P-0", day=20)
+    assert [each.key for each in open_tasks(enrolled)] == [task.key]
+    posted(enrolled, "100.00", "P-2")
+    assert open_tasks(enrolled) == []
+
+
+def test_a_call_made_while_its_case_was_merged_is_not_made_again(enrolled: Services) -> None:
+    behind_again(enrolled, day=61)
+    billed(enrolled, "30.00", "B-0", due=15)
+    record_call(enrolled, "A-1", Disposition.RIGHT_PARTY_CONTACT, by="Kim", note="spoke", at=at(enrolled))
+    posted(enrolled, "30.00", "P-0", day=20)
+    assert last(enrolled, "call-1")["disposition"] == "right_party_contact"
+    assert "call" not in until(enrolled, 75).by_channel
+
+
+def test_a_hold_takes_the_call_of_a_merged_case_out_of_the_queue(enrolled: Services) -> None:
+    behind_again(enrolled, day=61)
+    billed(enrolled, "30.00", "B-0", due=15)
+    promised(enrolled, "130.00", date(2026, 10, 10))
+    assert open_tasks(enrolled) == []
+    posted(enrolled, "30.00", "P-0", day=20)
+    assert last(enrolled, "call-1")["reason"] == "withdrawn before anybody called: promise until 2026-10-10"
 
 
 # Promises and plans -----------------------------------------------------------------------------------------
