@@ -179,6 +179,10 @@ def _sync(
     for case in gone:
         close_case(session, file_of(session, account, case), "merged", who=who, at=at, wall=wall)
         recall_what_is_due(services, session, file_of(session, account, case), at=at, who=who)
+    for case in cases:
+        if case.began not in wanted and case.outcome in BY_MONEY:
+            case.outcome, case.next_reason = "merged", "closed: merged"
+            session.add(case)
     for episode in over:
         case = by_began.get(episode.began) or _open(services, session, account, cases, episode, at=at, who=who)
         if case.status != CaseStatus.CLOSED:
@@ -186,7 +190,7 @@ def _sync(
             close_case(session, file, episode.outcome, lasts=lasts, who=who, at=at, wall=wall)
             recall_what_is_due(services, session, file_of(session, account, case), at=at, who=who)
         if case.outcome in BY_MONEY:
-            case.closed_at, case.outcome = episode.closed_at, episode.outcome
+            case.closed_at, case.outcome, case.due_date = episode.closed_at, episode.outcome, episode.due_on
             case.next_reason = f"closed: {episode.outcome}"
         session.add(case)
     session.flush()

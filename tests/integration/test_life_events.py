@@ -230,6 +230,20 @@ def test_what_a_closing_left_out_comes_back_under_whatever_name_it_closed(enroll
     assert steps(enrolled) == [("sms-1", "planned")]
 
 
+def test_a_case_that_is_over_is_what_the_books_say_of_it_now(enrolled: Services) -> None:
+    behind_again(enrolled)
+    posted(enrolled, "100.00", "P-2")
+    # The first payment bounced before the second delinquency began: there was only one, and it lasts.
+    reverse(enrolled, "A-1", "P-1", amount=None, reference="R-1", at=START + timedelta(days=10), **BY)
+    assert cases(enrolled) == [(30, "closed", "merged"), (0, "delinquent", "")]
+    posted(enrolled, "120.00", "P-3", day=35)
+    assert cases(enrolled) == [(30, "closed", "merged"), (0, "closed", "cured")]
+    with enrolled.ledger.read() as session:
+        [due] = session.exec(select(models.Case.due_date).where(models.Case.outcome == "cured")).all()
+    assert due == date(2026, 8, 31)
+    assert not replay(enrolled, "A-1", who="test")
+
+
 @pytest.mark.parametrize("amount", ["0", "abc", "1.234"])
 def test_a_correction_that_is_none_is_refused(enrolled: Services, amount: str) -> None:
     with pytest.raises((ValueError, EventRefused)):
