@@ -70,9 +70,9 @@ class CaseFile:
     holds_elsewhere: list[models.Hold]
     life: list[LifeEvent]
 
-    def books(self, *, waive_residue: bool = False) -> Books:
-        """What the account owes, by everything that has happened to it."""
-        return reckon(opening_of(self.account), self.life, zone=self.zone, waive_residue=waive_residue)
+    def books(self, *, waives: bool = False) -> Books:
+        """What the account owes, by everything that has happened to it. `waives`: charges left over, whenever."""
+        return reckon(opening_of(self.account), self.life, zone=self.zone, waives=lambda _: waives)
 
     @property
     def last_payment_on(self) -> date | None:

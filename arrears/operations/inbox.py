@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from sqlmodel import Session, col, select
 
@@ -24,7 +24,7 @@ from arrears.operations.recall import BY_MONEY, recall_what_is_due
 from arrears.operations.reconsider import reconsider
 from arrears.operations.restrict import restrict
 from arrears.operations.services import Services, find_ladder
-from arrears.operations.standstill import terms_of
+from arrears.operations.standstill import waives
 from arrears.operations.work import route
 
 # What the log says of an event besides its name: codes, never an amount, a number or anybody's words.
@@ -137,9 +137,16 @@ def apply(
 
 def _books(services: Services, session: Session, account: models.Account, cases: list[models.Case]) -> Books:
     rows = session.exec(select(models.LifeEvent).where(models.LifeEvent.account_id == account.id)).all()
-    waive = bool(cases) and terms_of(services, cases[-1]).leftover_charges is Leftover.WAIVE
+    by_began = {case.began: case for case in cases}
+
+    def waived(began: date) -> bool:
+        """Each delinquency by the ladder of its own case: by the newest's, what was waived once would be owed anew."""
+        if case := by_began.get(began):
+            return waives(services, case)
+        return find_ladder(services.ladders, services.settings.ladder).terms.leftover_charges is Leftover.WAIVE
+
     zone = account.zones[0] if account.zones else ""
-    return reckon(opening_of(account), [to_event(row) for row in rows], zone=zone, waive_residue=waive)
+    return reckon(opening_of(account), [to_event(row) for row in rows], zone=zone, waives=waived)
 
 
 def cases_of(session: Session, account: models.Account) -> list[models.Case]:

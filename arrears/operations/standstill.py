@@ -23,7 +23,7 @@ def standstill(services: Services, file: CaseFile, *, now: datetime) -> Suspensi
     reasons = [
         suspension(file.actor, services.rulebook, file.facts(), now=now) if file.is_held else None,
         pause(arranged(services, file, now=now)),
-        Suspension(LEFTOVER, None) if file.life and books_of(services, file).residue else None,
+        Suspension(LEFTOVER, None) if _only_charges_left(services, file) else None,
     ]
     found = [reason for reason in reasons if reason is not None]
     if not found:
@@ -41,8 +41,21 @@ def arranged(services: Services, file: CaseFile, *, now: datetime) -> tuple[Arra
 
 
 def books_of(services: Services, file: CaseFile) -> Books:
-    """What the account owes, charges left over judged by the case's ladder."""
-    return file.books(waive_residue=terms_of(services, file.case).leftover_charges is Leftover.WAIVE)
+    """What the account owes, charges left over judged by the case's ladder.
+
+    Though an earlier delinquency's were judged by that one's: of the books, only charges may differ by it.
+    """
+    return file.books(waives=waives(services, file.case))
+
+
+def _only_charges_left(services: Services, file: CaseFile) -> bool:
+    # The inbox knows every case's ladder: what it says is not owed has been waived.
+    return bool(file.life) and file.account.amount_due > 0 and books_of(services, file).residue
+
+
+def waives(services: Services, case: models.Case) -> bool:
+    """Whether the case's ladder waives charges that are left over."""
+    return terms_of(services, case).leftover_charges is Leftover.WAIVE
 
 
 def broken_at(services: Services, file: CaseFile, *, now: datetime) -> datetime | None:

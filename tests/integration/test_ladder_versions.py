@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from arrears.clock import VirtualClock
 from arrears.operations.migrate_ladder import migrate_ladder
+from arrears.operations.pay import ChargeKind, charge, pay
+from arrears.operations.replay import replay
 from arrears.operations.services import Services, UnknownLadder, open_services
 from arrears.operations.show import show
 from arrears.settings import Settings
 from tests.builders import POLICIES
-from tests.conftest import a_row
+from tests.conftest import START, a_row
 from tests.integration.stories import Portfolio, at, dump, last, steps, take_in, until
 
 
@@ -75,6 +77,36 @@ def test_a_rehearsed_migration_counts_and_moves_nothing(edited: Services) -> Non
     before = dump(edited)
     assert move(edited, dry_run=True).moved == {"card-standard@3": 1}
     assert dump(edited) == before
+
+
+def test_charges_waived_by_the_ladder_of_their_time_stay_so_under_the_next(
+    house: Settings, clock: VirtualClock, portfolio: Portfolio
+) -> None:
+    current = house.policies / "ladders" / "card-standard.yaml"
+    asks = current.read_text()
+    assert "leftover_charges: ask" in asks
+    current.write_text(asks.replace("leftover_charges: ask", "leftover_charges: waive"))
+    before = open_services(house).at(clock)
+    take_in(before, portfolio())
+    charge(before, "A-1", ChargeKind.FEE, "15.00", reference="F-1", at=at(before), source="test", who="test")
+    pay(before, "A-1", "120.00", reference="P-1", at=at(before) + timedelta(days=1), source="test", who="test")
+    assert show(before, "A-1")["outcome"] == "cured"
+    before.close()
+    shutil.copy(current, current.with_name("card-standard@3.yaml"))
+    current.write_text(asks.replace("version: 3\n", "version: 4\n"))
+    after = open_services(house).at(clock)
+    take_in(after, portfolio(a_row("A-1", due_date="2026-09-01", amount_due="100.00")), at=START + timedelta(days=32))
+    until(after, 33)
+    shown = show(after, "A-1")
+    assert (shown["ladder"], shown["status"]) == ("card-standard@4", "delinquent")
+    assert shown["amount_due"]["amount"] == "100.00"
+    assert not replay(after, "A-1", who="test")
+    # Nothing is left over of what was waived then.
+    pay(after, "A-1", "60.00", reference="P-2", at=START + timedelta(days=33), source="test", who="test")
+    assert show(after, "A-1")["status"] == "delinquent"
+    pay(after, "A-1", "40.00", reference="P-3", at=START + timedelta(days=33), source="test", who="test")
+    assert show(after, "A-1")["outcome"] == "cured"
+    after.close()
 
 
 def test_only_the_accounts_asked_for_are_moved(edited: Services) -> None:

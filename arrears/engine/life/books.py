@@ -6,7 +6,7 @@ books as what comes in time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
@@ -109,12 +109,15 @@ class Books:
         return self.episodes[-1] if self.episodes and self.episodes[-1].closed_at is None else None
 
 
-def reckon(opening: Opening, events: Iterable[LifeEvent], *, zone: str, waive_residue: bool = False) -> Books:
+def reckon(
+    opening: Opening, events: Iterable[LifeEvent], *, zone: str, waives: Callable[[date], bool] = lambda _: False
+) -> Books:
     """The books after `events`, in whatever order they are given. `zone`: where the account's days are counted.
 
-    With `waive_residue` charges left over are waived at once instead of waiting for a decision.
+    `waives`: whether charges left over are waived at once instead of waiting for a decision, in the delinquency that
+    began on a day.
     """
-    ledger = _Ledger(opening, zone, waive_residue)
+    ledger = _Ledger(opening, zone, waives)
     ordered = in_order(events)
     payments = {event.key: event for event in ordered if isinstance(event, Payment)}
     unknown = frozenset(e.key for e in ordered if isinstance(e, Reversal) and e.of not in payments)
@@ -143,9 +146,9 @@ class _Cover:
 
 
 class _Ledger:
-    def __init__(self, opening: Opening, zone: str, waive_residue: bool) -> None:
+    def __init__(self, opening: Opening, zone: str, waives: Callable[[date], bool]) -> None:
         self._zone = zone
-        self._waive_residue = waive_residue
+        self._waives = waives
         self._balance = opening.balance
         self._dues: dict[date, int] = {opening.due_on: opening.amount_due} if opening.amount_due > 0 else {}
         self._charges = 0
@@ -163,7 +166,7 @@ class _Ledger:
         self._book(event, at)
         self._note(at, _what(event), event.key, before)
         before = self._balance
-        if self._waive_residue and self._only_charges_left():
+        if self._only_charges_left() and self._waives(self._episodes[-1].began):
             self._waive()
             self._note(at, "waived", event.key, before)
         self._turn_the_page(at)

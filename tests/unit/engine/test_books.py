@@ -153,8 +153,12 @@ def test_charges_are_paid_last_and_wait_for_a_word_when_only_they_are_left():
     assert (waived.amount_due, waived.balance, told(waived)) == (0, 1080_50, [(DUE, DUE, "cured")])
     kept = books(charged(15_00, 1), paid(120_00, 3), Residue(key="leftovers:1", at=on(4), waive=False))
     assert (kept.amount_due, kept.residue, told(kept)) == (15_00, False, [(DUE, DUE, "")])
-    by_policy = books(charged(15_00, 1), paid(120_00, 3), waive_residue=True)
+    by_policy = books(charged(15_00, 1), paid(120_00, 3), waives=lambda began: began == DUE)
     assert (by_policy.amount_due, told(by_policy)) == (0, [(DUE, DUE, "cured")])
+    later = DUE + timedelta(days=30)
+    again = [billed(90_00, later, 40), replace(charged(15_00, 41), key="charges:2"), paid(90_00, 42, "x:2")]
+    next_one = books(charged(15_00, 1), paid(120_00, 3), *again, waives=lambda began: began == DUE)
+    assert (next_one.charges, next_one.residue, told(next_one)[0]) == (15_00, True, (DUE, DUE, "cured"))
 
 
 def test_a_charge_to_a_current_account_is_no_delinquency():
