@@ -256,15 +256,16 @@ def _make_newest(session: Session, cases: list[models.Case], newest: models.Case
     It need not have been opened last: what is heard of late opens a case for a delinquency that is over, or one that
     was merged into an earlier one goes on by itself again.
     """
-    if newest is cases[-1]:
-        return
-    newest.opened_at = _after(cases, newest.opened_at)
-    if newest.status not in (CaseStatus.CLOSED, CaseStatus.HALTED):
-        newest.next_due_at = at
-    for earlier in cases:
-        if earlier is not newest:
-            earlier.next_due_at = None
-        session.add(earlier)
+    others = [case for case in cases if case is not newest]
+    # A ledger of before may have two of one instant.
+    if any(case.opened_at >= newest.opened_at for case in others):
+        newest.opened_at, newest.driver = _after(others, newest.opened_at), cases[-1].driver
+        if newest.status not in (CaseStatus.CLOSED, CaseStatus.HALTED):
+            newest.next_due_at = at
+    for earlier in others:
+        # Whoever drives the account looks at the newest case: an earlier one would stay due for ever.
+        earlier.next_due_at = None
+    session.add_all(cases)
     cases.sort(key=lambda case: case.opened_at)
     session.flush()
 
@@ -304,10 +305,6 @@ def _open(
         opened_at=_after(cases, at),
         closed_at=episode.closed_at,
     )
-    for earlier in cases:
-        # Whoever drives the account looks at the newest case: an earlier one would stay due for ever.
-        earlier.next_due_at = None
-        session.add(earlier)
     session.add(case)
     session.flush()
     cases.append(case)

@@ -59,9 +59,15 @@ def waives(services: Services, case: models.Case) -> bool:
 
 
 def broken_at(services: Services, file: CaseFile, *, now: datetime) -> datetime | None:
-    """When the last arrangement of this case broke, if nothing was agreed upon since."""
-    made_since = [each for each in arranged(services, file, now=now) if each.made_at >= file.case.opened_at]
-    broken = last_broken(made_since)
+    """When the last arrangement of this case broke, if nothing was agreed upon since.
+
+    Its own are those since the delinquency before it ended, whenever the case was opened.
+    """
+    found = arranged(services, file, now=now)
+    if not found:
+        return None
+    ended = [e.closed_at for e in books_of(services, file).episodes if e.began < file.case.began and e.closed_at]
+    broken = last_broken(each for each in found if not ended or each.made_at >= ended[-1])
     return broken.ended_at if broken is not None else None
 
 

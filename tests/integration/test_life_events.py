@@ -34,10 +34,11 @@ from arrears.engine.life.events import (
     Withdrawn,
 )
 from arrears.engine.vocabulary import Disposition
-from arrears.ledger.cases import UnknownAccount
+from arrears.ledger.cases import UnknownAccount, read_case_file
 from arrears.operations.arrange import ArrangementRefused, plan, promise, withdraw
 from arrears.operations.brakes import Budget
 from arrears.operations.calls import record_call
+from arrears.operations.drivers import give_to
 from arrears.operations.enroll import enroll
 from arrears.operations.hold import hold
 from arrears.operations.inbox import EventRefused, receive
@@ -47,6 +48,7 @@ from arrears.operations.perform import settle
 from arrears.operations.replay import replay
 from arrears.operations.services import Services, open_services
 from arrears.operations.show import show
+from arrears.operations.standstill import broken_at
 from arrears.operations.steer import halt, resume
 from arrears.settings import Settings
 from tests.conftest import HEADER, START, a_row
@@ -86,6 +88,17 @@ def cases(services: Services) -> list[tuple[int, str, str]]:
     with services.ledger.read() as session:
         rows = session.exec(select(models.Case).order_by(col(models.Case.opened_at))).all()
     return [((row.began - START.date()).days, row.status, row.outcome) for row in rows]
+
+
+RUN = "11111111-1111-1111-1111-111111111111"
+
+
+def on_a_timeline(services: Services) -> None:
+    """The run RUN drives the account from now on."""
+    with services.ledger.write() as session:
+        case = read_case_file(session, "A-1", lock=True).case
+        case.driver, case.flow_run_id = "timeline", RUN
+        session.add(case)
 
 
 # Money ------------------------------------------------------------------------------------------------------
@@ -244,6 +257,30 @@ def test_a_case_that_is_over_is_what_the_books_say_of_it_now(enrolled: Services)
     assert not replay(enrolled, "A-1", who="test")
 
 
+def test_cases_that_an_older_program_left_out_of_order_are_put_in_order(enrolled: Services) -> None:
+    behind_again(enrolled)
+    with enrolled.ledger.write() as session:
+        for row in session.exec(select(models.Case)):
+            row.opened_at, row.next_due_at = START, at(enrolled)
+            session.add(row)
+    replay(enrolled, "A-1", who="test")
+    assert cases(enrolled) == [(0, "closed", "cured"), (30, "delinquent", "")]
+    with enrolled.ledger.read() as session:
+        [earlier, newest] = session.exec(select(models.Case).order_by(col(models.Case.opened_at))).all()
+    assert earlier.opened_at < newest.opened_at
+    assert (earlier.next_due_at, newest.next_due_at) == (None, at(enrolled))
+
+
+def test_whoever_drives_the_account_drives_the_case_that_stands_for_it_again(enrolled: Services) -> None:
+    behind_again(enrolled)
+    on_a_timeline(enrolled)
+    billed(enrolled, "30.00", "B-0", due=15)
+    assert show(enrolled, "A-1")["driver"] == "timeline"
+    give_to(enrolled, "A-1", "sweep", who="test", at=at(enrolled))
+    posted(enrolled, "30.00", "P-0", day=20)
+    assert show(enrolled, "A-1")["driver"] == "sweep"
+
+
 @pytest.mark.parametrize("amount", ["0", "abc", "1.234"])
 def test_a_correction_that_is_none_is_refused(enrolled: Services, amount: str) -> None:
     with pytest.raises((ValueError, EventRefused)):
@@ -318,6 +355,26 @@ def test_a_promise_takes_the_call_out_of_the_queue(enrolled: Services) -> None:
     promised(enrolled, "120.00", date(2026, 9, 10))
     assert open_tasks(enrolled) == []
     assert last(enrolled, "call-1")["reason"] == "withdrawn before anybody called: promise until 2026-09-10"
+
+
+def test_a_broken_promise_stays_broken_whatever_is_heard_of_before_it(enrolled: Services) -> None:
+    behind_again(enrolled, day=32)
+    promised(enrolled, "100.00", date(2026, 9, 4))
+    until(enrolled, 40)
+
+    def broken() -> datetime | None:
+        with enrolled.ledger.read() as session:
+            return broken_at(enrolled, read_case_file(session, "A-1"), now=at(enrolled))
+
+    when = broken()
+    assert when is not None
+    billed(enrolled, "30.00", "B-0", due=15)
+    posted(enrolled, "30.00", "P-0", day=20)
+    assert broken() == when
+    posted(enrolled, "100.00", "P-2")
+    billed(enrolled, "90.00", "B-2", due=41)
+    until(enrolled, 43)
+    assert broken() is None, "the next delinquency knows nothing of it"
 
 
 def test_a_kept_promise_that_cures_closes_the_case(enrolled: Services) -> None:
