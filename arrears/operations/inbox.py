@@ -20,7 +20,7 @@ from arrears.ledger.life import opening_of, to_event, to_row
 from arrears.operations.call_queue import cancel_open_tasks
 from arrears.operations.close import close_case
 from arrears.operations.learn import learn
-from arrears.operations.recall import BY_MONEY, recall_what_is_due
+from arrears.operations.recall import BY_MONEY, hand_on_placements, recall_what_is_due
 from arrears.operations.reconsider import reconsider
 from arrears.operations.restrict import restrict
 from arrears.operations.services import Services, find_ladder
@@ -176,17 +176,16 @@ def _sync(
     wall = services.clock.wall()
     by_began = {case.began: case for case in cases}
     wanted = {episode.began for episode in books.episodes}
-    gone = [case for case in cases if case.began not in wanted and case.status != CaseStatus.CLOSED]
     over = [e for e in books.episodes if e.closed_at is not None]
-    goes_on = by_began.get(books.episode.began) if books.episode is not None else None
-    lasts = goes_on.id if goes_on is not None else ""
-    halted = next((case for case in cases if case.status == CaseStatus.HALTED), None)
-    was_merged = {case.began for case in cases if case.outcome == "merged"}
+    stood = next((case for case in cases if case.status != CaseStatus.CLOSED), None)
+    last = by_began.get(books.episodes[-1].began) if books.episodes else None
+    lasts = last.id if last is not None and books.episode is not None else ""
+    if stood is not None and last is not None and last.outcome == "merged":
+        _hand_on(services, session, account, stood, last)
     # Closed first: an account has one open case.
-    for case in gone:
-        close_case(session, file_of(session, account, case), "merged", who=who, at=at, wall=wall)
-        recall_what_is_due(services, session, file_of(session, account, case), at=at, who=who)
     for case in cases:
+        if case.began not in wanted and case.status != CaseStatus.CLOSED:
+            close_case(session, file_of(session, account, case), "merged", who=who, at=at, wall=wall)
         if case.began not in wanted and case.outcome in BY_MONEY:
             case.outcome, case.next_reason = "merged", "closed: merged"
             session.add(case)
@@ -206,21 +205,22 @@ def _sync(
         session.add(case)
     if books.episodes:
         last = next(case for case in cases if case.began == books.episodes[-1].began)
-        if halted is not None and halted.status == CaseStatus.CLOSED and (halted in gone or last.began in was_merged):
-            _hand_on_halt(services, session, halted, last, at=at, who=who)
+        if stood is not None and stood.outcome == "merged":
+            _hand_on(services, session, account, stood, last)
+            if last.halted_why and last.status != CaseStatus.CLOSED:
+                _halt_again(last)
+                log_event(session, "halted", who=who, at=at, wall=wall, case=last, why=last.halted_why)
         _make_newest(session, cases, last, at=at)
 
 
-def _hand_on_halt(
-    services: Services, session: Session, halted: models.Case, last: models.Case, *, at: datetime, who: str
+def _hand_on(
+    services: Services, session: Session, account: models.Account, stood: models.Case, last: models.Case
 ) -> None:
-    """Two cases turn out to be one, or not to be: what a person has halted stays so, whichever case answers for it."""
-    last.halted_why, halted.halted_why = halted.halted_why, ""
-    if last.status != CaseStatus.CLOSED:
-        _halt_again(last)
-        wall = services.clock.wall()
-        log_event(session, "halted", who=who, at=at, wall=wall, case=last, why=last.halted_why)
-    session.add_all((last, halted))
+    """Two cases turn out to be one, or not to be: whichever answers for what is owed stays halted, and placed."""
+    if stood.halted_why:
+        last.halted_why, stood.halted_why = stood.halted_why, ""
+    hand_on_placements(services, session, file_of(session, account, stood), last)
+    session.add_all((last, stood))
 
 
 def _halt_again(case: models.Case) -> None:

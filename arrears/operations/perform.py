@@ -38,6 +38,7 @@ from arrears.operations.backoff import backoff
 from arrears.operations.brakes import stopped_why
 from arrears.operations.close import drop_calls_if_paid
 from arrears.operations.deliveries import gone_after_all, heed, note, proof_of
+from arrears.operations.recall import hand_on_placements, recall_what_is_due
 from arrears.operations.services import Services
 from arrears.operations.standstill import standstill
 from arrears.operations.told import CARRIES, settle_told
@@ -291,6 +292,8 @@ def settle_in(
             if is_newest:
                 # The payment that closed the case may have come while a call was being queued.
                 drop_calls_if_paid(session, file, who=who, at=now, wall=wall)
+            elif channel is ChannelName.AGENCY:
+                _look_after_placement(services, session, file, at=now, who=who)
             data["proof"] = proof
             why = "found after an interruption" if isinstance(result, Found) else ""
         case Refused(code, reason):
@@ -353,6 +356,16 @@ def _file_before(session: Session, newest: CaseFile, intent: Intent) -> tuple[Ca
     found = file.step_known_as(intent.reference)
     assert found is not None
     return file, found
+
+
+def _look_after_placement(services: Services, session: Session, file: CaseFile, *, at: datetime, who: str) -> None:
+    """Nobody looks at an earlier case again: what an agency has by it goes on in the newest, or is called back."""
+    session.flush()
+    if file.case.outcome == "merged":
+        newest = read_case_file(session, file.account.id, lock=True).case
+        hand_on_placements(services, session, file, newest)
+        file = file_of(session, file.account, newest)
+    recall_what_is_due(services, session, file, at=at, who=who)
 
 
 def _keep_what_is_known(

@@ -14,11 +14,12 @@ from arrears.engine.ladder import RecallTerms
 from arrears.engine.life.events import Payment
 from arrears.engine.life.placements import Placement, RecallDue, Recalled, placements, recall_due
 from arrears.engine.vocabulary import CaseStatus, Party
-from arrears.ledger.cases import CaseFile
+from arrears.ledger.cases import CaseFile, file_of
 from arrears.ledger.events import log_event
 from arrears.ledger.life import key_of, to_row
 from arrears.operations.place import mark_unwritten
 from arrears.operations.services import Services, UnknownLadder
+from arrears.operations.wake import raise_stage
 
 RECALLS = "recalls"
 # Outcomes that money decides, and that money can take back.
@@ -51,12 +52,27 @@ def recall_what_is_due(
     return again
 
 
+def hand_on_placements(services: Services, session: Session, file: CaseFile, case: models.Case) -> None:
+    """Let `case`, which answers from now on for what is owed, have what agencies work of the file's case."""
+    if not file.ever_placed:
+        return
+    lasting = {each.placed.reference for each in placements_of(services, file) if not each.status.over}
+    known = {(step.rung, step.attempt) for step in file_of(session, file.account, case).steps}
+    for step in [step for step in file.steps if step.reference in lasting]:
+        while (step.rung, step.attempt) in known:
+            step.attempt += 1
+        step.case_id = session.get_one(models.Placement, step.reference).case_id = case.id
+        raise_stage(case, step)
+        session.add(step)
+    session.flush()
+
+
 def _due(file: CaseFile, placement: Placement, held: str, now: datetime) -> RecallDue | None:
     case = file.case
     closed = case.status == CaseStatus.CLOSED
     return recall_due(
         placement,
-        settled=file.account.amount_due <= 0 or (closed and case.outcome in BY_MONEY),
+        settled=file.account.amount_due <= 0 or (closed and case.outcome in ("cured", "paid")),
         held=held.partition(" ")[0],
         in_court=closed and case.outcome == "referred",
         last_paid_at=max((event.at for event in file.life if isinstance(event, Payment)), default=None),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlmodel import col, select
 
 import models
-from arrears.channels.effect import TryAgain
+from arrears.channels.effect import Done, TryAgain
 from arrears.clock import VirtualClock
 from arrears.engine.life.events import (
     Adjustment,
@@ -33,7 +33,7 @@ from arrears.engine.life.events import (
     Reversal,
     Withdrawn,
 )
-from arrears.engine.vocabulary import Disposition
+from arrears.engine.vocabulary import ChannelName, Disposition
 from arrears.ledger.cases import UnknownAccount, read_case_file
 from arrears.operations.arrange import ArrangementRefused, plan, promise, withdraw
 from arrears.operations.brakes import Budget
@@ -42,9 +42,10 @@ from arrears.operations.drivers import give_to
 from arrears.operations.enroll import enroll
 from arrears.operations.hold import hold
 from arrears.operations.inbox import EventRefused, receive
+from arrears.operations.left_behind import settle_what_was_left
 from arrears.operations.moves import Intended, next_move
 from arrears.operations.pay import ChargeKind, PaymentRefused, adjust, charge, leftover, pay, reverse
-from arrears.operations.perform import settle
+from arrears.operations.perform import attempt, carry_out, settle
 from arrears.operations.replay import replay
 from arrears.operations.services import Services, open_services
 from arrears.operations.show import show
@@ -322,6 +323,57 @@ def test_a_hold_takes_the_call_of_a_merged_case_out_of_the_queue(enrolled: Servi
     assert open_tasks(enrolled) == []
     posted(enrolled, "30.00", "P-0", day=20)
     assert last(enrolled, "call-1")["reason"] == "withdrawn before anybody called: promise until 2026-10-10"
+
+
+# Agencies ---------------------------------------------------------------------------------------------------
+
+
+def placed(services: Services) -> list[tuple[str, str, str]]:
+    return [(each["rung"], each["status"], each["reason"]) for each in show(services, "A-1")["placements"]]
+
+
+def test_an_agency_keeps_an_account_of_which_something_older_is_heard(enrolled: Services) -> None:
+    behind_again(enrolled, day=123)
+    assert placed(enrolled) == [("agency-1", "placed", "")]
+    billed(enrolled, "30.00", "B-0", due=15)
+    assert (cases(enrolled)[-1], placed(enrolled)) == ((15, "delinquent", ""), [("agency-1", "placed", "")])
+    until(enrolled, 126)
+    posted(enrolled, "30.00", "P-0", day=20)
+    assert (cases(enrolled)[-1], placed(enrolled)) == ((30, "delinquent", ""), [("agency-1", "placed", "")])
+    posted(enrolled, "100.00", "P-2")
+    assert placed(enrolled) == [("agency-1", "recalled", "paid")]
+
+
+@pytest.mark.parametrize("merged", [True, False])
+def test_a_placement_found_in_an_earlier_case_is_looked_after(enrolled: Services, merged: bool) -> None:
+    behind_again(enrolled, day=119)
+    day = 119.0
+    while True:
+        now = enrolled.at(VirtualClock(START + timedelta(days=day)))
+        match next_move(now, "A-1", who="test", budget=Budget()):
+            case Intended(intent, channel) if channel is ChannelName.AGENCY:
+                break
+            case Intended(intent, channel):
+                carry_out(now, intent, channel, who="test")
+            case _:
+                day += 1 / 24
+    # The effect, after which the process dies before it has said so.
+    assert isinstance(attempt(now, intent, channel), Done)
+    if merged:
+        billed(now, "30.00", "B-0", due=15)
+    else:
+        posted(now, "100.00", "P-2", day=day)
+        billed(now, "50.00", "B-2", due=int(day) + 1)
+    with enrolled.ledger.write() as session:
+        step = session.exec(select(models.Step).where(models.Step.status == "intended")).one()
+        step.lease_until = now.clock.wall() - timedelta(seconds=1)
+        session.add(step)
+    later = enrolled.at(VirtualClock(START + timedelta(days=day + 2)))
+    assert settle_what_was_left(later, who="test") == 1
+    with later.ledger.read() as session:
+        recalls = [(row.final, row.why) for row in session.exec(select(models.Recall))]
+    assert recalls == ([] if merged else [(True, "paid")])
+    assert placed(enrolled) == ([("agency-1", "placed", "")] if merged else [])
 
 
 # Promises and plans -----------------------------------------------------------------------------------------
