@@ -221,7 +221,8 @@ def _renew(
         via=via,
         who=who,
     )
-    if taken.new:
+    # One that ended unpaid, as before a court, is not begun anew: more is owed in it.
+    if taken.new and not taken.closed:
         case = read_case_file(session, row.account_id, lock=True).case
         case.driver = driver
         session.add(case)

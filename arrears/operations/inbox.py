@@ -175,11 +175,12 @@ def _sync(
     """A case for each delinquency the books know, open or closed as they say; what never was one is merged."""
     wall = services.clock.wall()
     by_began = {case.began: case for case in cases}
-    wanted = {episode.began for episode in books.episodes}
     over = [e for e in books.episodes if e.closed_at is not None]
     stood = next((case for case in cases if case.status != CaseStatus.CLOSED), None)
-    last = by_began.get(books.episodes[-1].began) if books.episodes else None
+    last = _answering(cases, books)
     lasts = last.id if last is not None and books.episode is not None else ""
+    own = books.episode if last is None or last.began == books.episodes[-1].began else None
+    wanted = {episode.began for episode in (*over, *([own] if own is not None else ()))}
     if stood is not None and last is not None and last.outcome == "merged":
         _hand_on(services, session, account, stood, last)
     # Closed first: an account has one open case.
@@ -200,17 +201,28 @@ def _sync(
             case.next_reason = f"closed: {episode.outcome}"
         session.add(case)
     session.flush()
-    if books.episode is not None:
-        case = _of_what_lasts(services, session, account, cases, books.episode, at=at, who=who)
+    if own is not None:
+        case = _of_what_lasts(services, session, account, cases, own, at=at, who=who)
         session.add(case)
-    if books.episodes:
-        last = next(case for case in cases if case.began == books.episodes[-1].began)
+    if (last := _answering(cases, books)) is not None:
         if stood is not None and stood.outcome == "merged":
             _hand_on(services, session, account, stood, last)
             if last.halted_why and last.status != CaseStatus.CLOSED:
                 _halt_again(last)
                 log_event(session, "halted", who=who, at=at, wall=wall, case=last, why=last.halted_why)
         _make_newest(session, cases, last, at=at)
+
+
+def _answering(cases: Sequence[models.Case], books: Books) -> models.Case | None:
+    """The case that answers for the last delinquency: its own, if it has one, unless a later one came to its end.
+
+    What is before a court, or at the ladder's end, stays there when it turns out to have begun earlier.
+    """
+    if not books.episodes:
+        return None
+    began = books.episodes[-1].began
+    ended = [c for c in cases if c.began > began and c.status == CaseStatus.CLOSED and c.outcome not in BY_MONEY]
+    return ended[-1] if ended else next((case for case in cases if case.began == began), None)
 
 
 def _hand_on(

@@ -133,6 +133,20 @@ def test_an_account_that_was_cured_and_is_behind_again_gets_a_case_of_its_own(
     ]
 
 
+def test_what_is_before_a_court_is_not_begun_anew_by_the_next_portfolio(
+    services: Services, portfolio: Portfolio
+) -> None:
+    take_in(services, portfolio(a_row()))
+    until(services, 121)
+    steer.approve(services, "A-1", "legal-1", by="A. Counsel", at=START + timedelta(days=121))
+    until(services, 130)
+    assert show(services, "A-1")["outcome"] == "referred"
+    row = a_row(due_date="2026-12-01", amount_due="240.00")
+    again = take_in(services, portfolio(row), at=START + timedelta(days=130))
+    assert (again.renewed, again.opened) == (1, [])
+    assert show(services, "A-1")["outcome"] == "referred"
+
+
 def test_an_account_that_was_current_may_fall_behind(services: Services, portfolio: Portfolio) -> None:
     take_in(services, portfolio(a_row(amount_due="0.00")))
     assert show(services, "A-1")["status"] == "current"

@@ -50,7 +50,7 @@ from arrears.operations.replay import replay
 from arrears.operations.services import Services, open_services
 from arrears.operations.show import show
 from arrears.operations.standstill import broken_at
-from arrears.operations.steer import halt, resume
+from arrears.operations.steer import approve, halt, resume
 from arrears.settings import Settings
 from tests.conftest import HEADER, START, a_row
 from tests.integration.stories import Portfolio, at, last, open_tasks, steps, take_in, until
@@ -374,6 +374,37 @@ def test_a_placement_found_in_an_earlier_case_is_looked_after(enrolled: Services
         recalls = [(row.final, row.why) for row in session.exec(select(models.Recall))]
     assert recalls == ([] if merged else [(True, "paid")])
     assert placed(enrolled) == ([("agency-1", "placed", "")] if merged else [])
+
+
+def before_a_court(services: Services) -> None:
+    behind_again(services, day=151)
+    approve(services, "A-1", "legal-1", by="A. Counsel", at=at(services))
+    until(services, 170)
+    assert cases(services) == [(0, "closed", "cured"), (30, "closed", "referred")]
+
+
+def test_what_is_before_a_court_stays_there_when_a_payment_of_before_did_not_stay(enrolled: Services) -> None:
+    before_a_court(enrolled)
+    reverse(enrolled, "A-1", "P-1", amount=None, reference="R-1", at=START + timedelta(days=10), **BY)
+    assert cases(enrolled) == [(0, "closed", "merged"), (30, "closed", "referred")]
+    assert show(enrolled, "A-1")["amount_due"]["amount"] == "220.00"
+    assert until(enrolled, 200).effects == 0
+    assert not replay(enrolled, "A-1", who="test")
+    posted(enrolled, "120.00", "P-3", day=20)
+    assert cases(enrolled) == [(0, "closed", "cured"), (30, "closed", "referred")]
+
+
+def test_what_is_before_a_court_stays_there_when_an_older_due_is_heard_of(enrolled: Services) -> None:
+    before_a_court(enrolled)
+    billed(enrolled, "30.00", "B-0", due=15)
+    assert until(enrolled, 200).effects == 0
+    posted(enrolled, "30.00", "P-0", day=20)
+    assert cases(enrolled) == [(0, "closed", "cured"), (15, "closed", "cured"), (30, "closed", "referred")]
+    # What is missed after it is another delinquency.
+    posted(enrolled, "100.00", "P-2")
+    billed(enrolled, "60.00", "B-2", due=201)
+    assert cases(enrolled)[-1] == (201, "delinquent", "")
+    assert not replay(enrolled, "A-1", who="test")
 
 
 # Promises and plans -----------------------------------------------------------------------------------------
