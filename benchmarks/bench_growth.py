@@ -21,6 +21,7 @@ from statistics import median
 from typing import Any
 
 from arrears.clock import VirtualClock
+from arrears.ledger import state
 from arrears.operations.brakes import Budget
 from arrears.operations.services import Services
 from arrears.operations.sweep import Share, sweep
@@ -107,6 +108,9 @@ def main() -> None:
             fill(url, filled, filled + 100_000)
             filled += 100_000
             capped = replace(due, settings=due.settings.model_copy(update={"most_effects_per_day": 10**9}))
+            with services.ledger.write() as session:
+                # So that the day's effects are counted, too, and not taken from the note.
+                state.put(session, state.EFFECTS_TODAY, None)
             with Plans() as plans:
                 tick(capped, limit=400)
             plans.write(url, wanted.plans, f"{filled:,} cases, three steps each")

@@ -57,7 +57,7 @@ def _panel(at: int, axis: str, sizes: Sequence[int], panel: Panel) -> str:
     for share, value in zip((0, 0.5, 1), panel.marks(), strict=True):
         y = bottom - share * _HIGH
         parts.append(f'<line x1="{left}" y1="{y}" x2="{left + _WIDE}" y2="{y}" stroke="#ddd"/>')
-        parts.append(f'<text x="{left - 6}" y="{y + 4}" text-anchor="end">{value:,.3g}</text>')
+        parts.append(f'<text x="{left - 6}" y="{y + 4}" text-anchor="end">{value:,.4g}</text>')
     xs = [left + 15 + (_WIDE - 30) * _place(size, sizes) for size in sizes]
     parts += [
         f'<text x="{x:.0f}" y="{bottom + 16}" text-anchor="middle">{size:,}</text>'
