@@ -231,6 +231,9 @@ def _hand_on(
     """Two cases turn out to be one, or not to be: whichever answers for what is owed stays halted, and placed."""
     if stood.halted_why:
         last.halted_why, stood.halted_why = stood.halted_why, ""
+    if stood.flow_run_id is not None and last.flow_run_id is None:
+        # A timeline goes by its account, so it drives this case from now on; cancelled, it halts this one.
+        last.flow_run_id, stood.flow_run_id = stood.flow_run_id, None
     hand_on_placements(services, session, file_of(session, account, stood), last)
     session.add_all((last, stood))
 

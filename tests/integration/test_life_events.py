@@ -161,6 +161,27 @@ def test_charges_kept_are_collected(enrolled: Services) -> None:
     assert until(enrolled, 6).effects == 1
 
 
+def test_a_timeline_goes_on_with_whichever_case_answers_for_what_is_owed(enrolled: Services) -> None:
+    until(enrolled, 6)
+    posted(enrolled, "120.00", "P-1")
+    billed(enrolled, "100.00", "B-1", due=30)
+    until(enrolled, 40)
+    with enrolled.ledger.write() as session:
+        case = session.exec(select(models.Case).where(models.Case.status != "closed")).one()
+        case.driver, case.flow_run_id = "timeline", "the-run"
+        session.add(case)
+
+    def driven() -> list[tuple[date, str]]:
+        with enrolled.ledger.read() as session:
+            rows = session.exec(select(models.Case).where(col(models.Case.flow_run_id).is_not(None))).all()
+            return [(row.began, row.status) for row in rows if row.timeline == "the-run"]
+
+    billed(enrolled, "30.00", "B-0", due=15)
+    assert driven() == [(date(2026, 8, 16), "delinquent")]
+    posted(enrolled, "30.00", "P-0", day=20)
+    assert driven() == [(date(2026, 8, 31), "delinquent")]
+
+
 def test_delinquencies_that_are_heard_of_at_one_instant_have_an_order(enrolled: Services) -> None:
     until(enrolled, 6)
     posted(enrolled, "120.00", "P-1")
