@@ -25,6 +25,7 @@ from arrears.operations.reconsider import reconsider
 from arrears.operations.restrict import restrict
 from arrears.operations.services import Services, find_ladder
 from arrears.operations.standstill import waives
+from arrears.operations.wake import mark_halted
 from arrears.operations.work import route
 
 # What the log says of an event besides its name: codes, never an amount, a number or anybody's words.
@@ -180,14 +181,16 @@ def _sync(
     last = _answering(cases, books)
     lasts = last.id if last is not None and books.episode is not None else ""
     own = books.episode if last is None or last.began == books.episodes[-1].began else None
-    wanted = {episode.began for episode in (*over, *([own] if own is not None else ()))}
+    wanted = {episode.began for episode in books.episodes if episode.closed_at is not None or episode is own}
     if stood is not None and last is not None and last.outcome == "merged":
         _hand_on(services, session, account, stood, last)
     # Closed first: an account has one open case.
     for case in cases:
-        if case.began not in wanted and case.status != CaseStatus.CLOSED:
+        if case.began in wanted:
+            continue
+        if case.status != CaseStatus.CLOSED:
             close_case(session, file_of(session, account, case), "merged", who=who, at=at, wall=wall)
-        if case.began not in wanted and case.outcome in BY_MONEY:
+        if case.outcome in BY_MONEY:
             case.outcome, case.next_reason = "merged", "closed: merged"
             session.add(case)
     for episode in over:
@@ -208,7 +211,7 @@ def _sync(
         if stood is not None and stood.outcome == "merged":
             _hand_on(services, session, account, stood, last)
             if last.halted_why and last.status != CaseStatus.CLOSED:
-                _halt_again(last)
+                mark_halted(last, last.halted_why)
                 log_event(session, "halted", who=who, at=at, wall=wall, case=last, why=last.halted_why)
         _make_newest(session, cases, last, at=at)
 
@@ -236,10 +239,6 @@ def _hand_on(
         last.flow_run_id, stood.flow_run_id = stood.flow_run_id, None
     hand_on_placements(services, session, file_of(session, account, stood), last)
     session.add_all((last, stood))
-
-
-def _halt_again(case: models.Case) -> None:
-    case.status, case.next_due_at, case.next_reason = CaseStatus.HALTED, None, f"halted: {case.halted_why}"
 
 
 def _of_what_lasts(
@@ -345,7 +344,7 @@ def _reopen(
     case.status, case.outcome, case.closed_at = CaseStatus.DELINQUENT, "", None
     case.next_due_at, case.next_reason = at, "to be decided"
     if case.halted_why:
-        _halt_again(case)
+        mark_halted(case, case.halted_why)
     log_event(session, "reopened", who=who, at=at, wall=services.clock.wall(), case=case, why=f"was closed: {was}")
 
 

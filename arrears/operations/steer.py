@@ -21,7 +21,7 @@ from arrears.operations.limits import limitation_in_words, limitation_shown
 from arrears.operations.reconsider import say_whether_held
 from arrears.operations.services import Services
 from arrears.operations.told import settle_told
-from arrears.operations.wake import make_due
+from arrears.operations.wake import make_due, mark_halted
 
 
 class SteeringRefused(Exception):
@@ -101,8 +101,7 @@ def halt(services: Services, account_id: str, *, why: str, who: str, at: datetim
         case = read_case_file(session, account_id, lock=True).case
         if case.status in (CaseStatus.HALTED, CaseStatus.CLOSED) or (run_id and _has_halted(session, case, run_id)):
             return False
-        case.status, case.halted_why = CaseStatus.HALTED, why
-        case.next_due_at, case.next_rung, case.next_reason = None, None, f"halted: {why}"
+        mark_halted(case, why)
         session.add(case)
         data = {"run": run_id} if run_id else {}
         log_event(session, "halted", who=who, at=at, wall=services.clock.wall(), case=case, why=why, data=data)

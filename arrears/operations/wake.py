@@ -22,6 +22,12 @@ def make_due(session: Session, case: models.Case, *, at: datetime) -> None:
     session.add(case)
 
 
+def mark_halted(case: models.Case, why: str) -> None:
+    """Nothing is due in the case until a person resumes it."""
+    case.status, case.halted_why = CaseStatus.HALTED, why
+    case.next_due_at, case.next_rung, case.next_reason = None, None, f"halted: {why}"
+
+
 def raise_stage(case: models.Case, step: models.Step) -> None:
     """A case stands as high as the highest step that was made in it."""
     if Stage(step.stage).height > Stage(case.stage).height:

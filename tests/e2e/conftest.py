@@ -97,6 +97,13 @@ class House:
         wanted = run_id or self.show()["flow_run_id"]
         return next((run for run in runs if str(run.id) == wanted), None)
 
+    def close(self) -> None:
+        """End its workers."""
+        for process in self.workers:
+            end(process)
+        if self.opened is not None:
+            self.opened.close()
+
     def texts(self) -> list[str]:
         return [
             line
@@ -112,10 +119,18 @@ def house(prefect_server: PrefectServer, tmp_path: Path, request: pytest.Fixture
     Hours of contact would be a second long then, and might close between a rung's look and its making:
     they are the lender's own where the account lives, and switched off.
     """
-    policies = policies_with(Path(__file__).parent / "short_ladder.yaml", tmp_path, at_any_hour=True)
-    environment = {
-        "ARREARS_DATABASE_URL": f"sqlite:///{tmp_path / 'ledger.db'}",
-        "ARREARS_OUTBOX": str(tmp_path / "outbox"),
+    number = abs(hash(request.node.name)) % 10**6
+    opened = House(prefect_server, tmp_path, short_days(tmp_path), f"T-{os.getpid()}-{number}")
+    yield opened
+    opened.close()
+
+
+def short_days(folder: Path) -> dict[str, str]:
+    """Settings of a deployment in `folder`, with the ladder of twelve days."""
+    policies = policies_with(Path(__file__).parent / "short_ladder.yaml", folder, at_any_hour=True)
+    return {
+        "ARREARS_DATABASE_URL": f"sqlite:///{folder / 'ledger.db'}",
+        "ARREARS_OUTBOX": str(folder / "outbox"),
         "ARREARS_CLOCK": "lapse:2026-08-01T12:00:00Z:2",
         "ARREARS_POLICIES": str(policies),
         "ARREARS_NAP_SECONDS": "1",
@@ -123,12 +138,17 @@ def house(prefect_server: PrefectServer, tmp_path: Path, request: pytest.Fixture
         "ARREARS_DOUBT_SECONDS": "1",
         "ARREARS_LEASE_SECONDS": "20",
     }
-    opened = House(prefect_server, tmp_path, environment, f"T-{os.getpid()}-{abs(hash(request.node.name)) % 10**6}")
-    yield opened
-    for process in opened.workers:
-        end(process)
-    if opened.opened is not None:
-        opened.opened.close()
+
+
+def events(client: SyncPrefectClient, name: str) -> list[dict[str, Any]]:
+    """The events of this name that a server has kept."""
+    answer = client._client.post("/events/filter", json={"filter": {"event": {"name": [name]}}})
+    return answer.json()["events"]
+
+
+def triggered(client: SyncPrefectClient) -> list[str]:
+    """The alerts that a server has fired."""
+    return [each["resource"]["prefect.resource.name"] for each in events(client, "prefect.automation.triggered")]
 
 
 @pytest.fixture

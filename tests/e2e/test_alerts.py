@@ -32,6 +32,7 @@ from arrears.orchestration.announcing import announce
 from arrears.orchestration.tending import tend_all
 from arrears.settings import Settings
 from tests.conftest import HEADER, START, a_row
+from tests.e2e.conftest import triggered
 from tests.support.ledgers import sqlite_ledger
 from tests.support.prefect_house import PrefectServer, wait_for
 
@@ -121,13 +122,6 @@ def test_scheduled_runs_that_nobody_begins_are_told_as_one_alert(client: SyncPre
     # A timeline's wait is over, too, and no run of it is late.
     client.create_flow_run(payments, tags=["arrears"], state=Scheduled(scheduled_time=long_ago, name="Waiting"))
     wait_for("the alert", lambda: triggered(client).count("arrears: runs are late") == before + 1)
-
-
-def triggered(client: SyncPrefectClient) -> list[str]:
-    """The alerts that this server has fired."""
-    wanted = {"filter": {"event": {"name": ["prefect.automation.triggered"]}}}
-    answer = client._client.post("/events/filter", json=wanted)
-    return [event["resource"]["prefect.resource.name"] for event in answer.json()["events"]]
 
 
 def test_without_a_server_nothing_is_started() -> None:

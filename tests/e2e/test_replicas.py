@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 from prefect import flow
@@ -22,9 +21,8 @@ from sqlalchemy.engine import make_url
 from arrears.clock import machine_time
 from arrears.orchestration.alerts import LATE_RUNS, deploy_alerts
 from arrears.settings import ROOT
-from tests.e2e.conftest import House
+from tests.e2e.conftest import House, events, short_days, triggered
 from tests.support.ledgers import new_postgres_database
-from tests.support.policies import policies_with
 from tests.support.prefect_house import AnyProcess, PrefectServer, end, free_port, wait_for
 from tests.support.warm import Warm
 
@@ -92,14 +90,7 @@ def fleet(redis: int, database: str, tmp_path: Path, warm_prefect: Warm) -> Iter
 
 def test_a_timeline_and_an_alert_go_on_when_a_replica_is_killed(fleet: Fleet, tmp_path: Path) -> None:
     first, second = fleet.replicas
-    policies = policies_with(Path(__file__).parent / "short_ladder.yaml", tmp_path, at_any_hour=True)
-    environment = {
-        "ARREARS_DATABASE_URL": f"sqlite:///{tmp_path / 'ledger.db'}",
-        "ARREARS_OUTBOX": str(tmp_path / "outbox"),
-        "ARREARS_CLOCK": "lapse:2026-08-01T12:00:00Z:2",
-        "ARREARS_POLICIES": str(policies),
-        "ARREARS_NAP_SECONDS": "1",
-    }
+    environment = short_days(tmp_path)
     # Its worker at one replica, whoever enrols it at the other.
     house = House(second, tmp_path, environment, "R-1")
     house.start_worker()
@@ -110,10 +101,7 @@ def test_a_timeline_and_an_alert_go_on_when_a_replica_is_killed(fleet: Fleet, tm
         end(first.process)
         wait_for("the call", lambda: house.steps().get("call-1") == "done")
     finally:
-        for process in house.workers:
-            end(process)
-        if house.opened is not None:
-            house.opened.close()
+        house.close()
 
     @flow
     def payments() -> None: ...
@@ -127,19 +115,5 @@ def test_a_timeline_and_an_alert_go_on_when_a_replica_is_killed(fleet: Fleet, tm
         long_ago = machine_time() - timedelta(minutes=2)
         for _ in range(LATE_RUNS):
             client.create_flow_run(payments, tags=["arrears"], state=Scheduled(scheduled_time=long_ago))
-        wait_for("the alert", lambda: "arrears: runs are late" in triggered(second))
-        assert any(each == "prefect.flow-run.Completed" for each in events(second, "prefect.flow-run.Completed"))
-
-
-def triggered(server: PrefectServer) -> list[str]:
-    return events(server, "prefect.automation.triggered")
-
-
-def events(server: PrefectServer, name: str) -> list[str]:
-    """What events of this name are about, as the API tells it; of runs their event's own name."""
-    url = f"{server.environment['PREFECT_API_URL']}/events/filter"
-    answer = httpx.post(url, json={"filter": {"event": {"name": [name]}}}, trust_env=False).raise_for_status()
-    is_alert = name == "prefect.automation.triggered"
-    return [
-        event["resource"]["prefect.resource.name"] if is_alert else event["event"] for event in answer.json()["events"]
-    ]
+        wait_for("the alert", lambda: "arrears: runs are late" in triggered(client))
+        assert events(client, "prefect.flow-run.Completed")
