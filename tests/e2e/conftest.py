@@ -65,6 +65,10 @@ class House:
         self.workers.append(started)
         return started
 
+    def lay_clock(self, moment: str) -> None:
+        """What starts from now on finds it to be `moment`, ten minutes a day: no test sees two waits end by itself."""
+        self.environment["ARREARS_CLOCK"] = f"lapse:{moment}:600"
+
     def enroll(self, **columns: str) -> None:
         path = self.folder / f"{self.account_id}.csv"
         path.write_text(HEADER + a_row(self.account_id, **columns), encoding="utf-8")
@@ -138,6 +142,15 @@ def short_days(folder: Path) -> dict[str, str]:
         "ARREARS_DOUBT_SECONDS": "1",
         "ARREARS_LEASE_SECONDS": "20",
     }
+
+
+def waiting(house: House, client: SyncPrefectClient) -> FlowRun | None:
+    """The account's timeline, if there is one and it waits."""
+    try:
+        run = house.run(client)
+    except LookupError:
+        return None
+    return run if run is not None and run.state_name == "Waiting" else None
 
 
 def events(client: SyncPrefectClient, name: str) -> list[dict[str, Any]]:

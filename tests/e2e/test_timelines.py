@@ -14,17 +14,10 @@ from prefect.states import Cancelling, Running, Scheduled
 from arrears.ledger.cases import read_case_file
 from arrears.operations.pay import pay
 from tests.conftest import HEADER, a_row
-from tests.e2e.conftest import House
+from tests.e2e.conftest import House, waiting
 from tests.support.prefect_house import end, wait_for
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
-
-SLOW_DAYS = "lapse:2026-08-01T12:00:00Z:600"
-
-
-def waiting(house: House, client: SyncPrefectClient) -> bool:
-    run = house.run(client) if house.steps() or house_known(house) else None
-    return run is not None and run.state is not None and run.state.name == "Waiting"
 
 
 def house_known(house: House) -> bool:
@@ -60,10 +53,10 @@ def test_an_account_climbs_all_five_stages_as_one_run_that_waits_between_them(
 
 
 def test_a_waiting_run_says_for_what_and_a_payment_completes_it(house: House, client: SyncPrefectClient) -> None:
-    house.environment["ARREARS_CLOCK"] = SLOW_DAYS
+    house.lay_clock("2026-08-01T12:00:00Z")
     house.start_worker()
     house.enroll()
-    run = wait_for("the wait", lambda: waiting(house, client) and house.run(client))
+    run = wait_for("the wait", lambda: waiting(house, client))
     assert run.state.type.name == "SCHEDULED"
     assert run.state.message == "until sms-1, 2026-08-02 10:00 America/New_York"
     house.command("pay", house.account_id, "120.00", "--reference", f"P-{house.account_id}")
@@ -89,10 +82,10 @@ def test_a_case_whose_run_was_cancelled_and_that_is_paid_is_due_no_more(
     house: House, client: SyncPrefectClient
 ) -> None:
     """There is no run left that would come to its end; due for ever, it would go before others in every sweep."""
-    house.environment["ARREARS_CLOCK"] = SLOW_DAYS
+    house.lay_clock("2026-08-01T12:00:00Z")
     house.start_worker()
     house.enroll()
-    run = wait_for("the wait", lambda: waiting(house, client) and house.run(client))
+    run = wait_for("the wait", lambda: waiting(house, client))
     client.set_flow_run_state(run.id, Cancelling())
     at = house.services.clock.now()
     pay(house.services, house.account_id, "120.00", reference=f"P-{house.account_id}", at=at, source="t", who="t")
@@ -110,10 +103,10 @@ def due_of(house: House) -> datetime | None:
 
 
 def test_a_cancelled_timeline_halts_its_case_until_it_is_resumed(house: House, client: SyncPrefectClient) -> None:
-    house.environment["ARREARS_CLOCK"] = SLOW_DAYS
+    house.lay_clock("2026-08-01T12:00:00Z")
     house.start_worker()
     house.enroll()
-    run = wait_for("the wait", lambda: waiting(house, client) and house.run(client))
+    run = wait_for("the wait", lambda: waiting(house, client))
     client.set_flow_run_state(run.id, Cancelling())
     assert client.read_flow_run(run.id).state.name == "Cancelled"
 
@@ -126,16 +119,16 @@ def test_a_cancelled_timeline_halts_its_case_until_it_is_resumed(house: House, c
     assert "cancelled in Prefect" in house.show()["next"]["reason"]
 
     house.command("resume", house.account_id)
-    successor = wait_for("the successor", lambda: waiting(house, client) and house.run(client))
+    successor = wait_for("the successor", lambda: waiting(house, client))
     assert successor.id != run.id
     assert house.show()["status"] in ("current", "delinquent")
 
 
 def test_a_run_by_hand_advances_once_and_says_where_the_timeline_is(house: House, client: SyncPrefectClient) -> None:
-    house.environment["ARREARS_CLOCK"] = SLOW_DAYS
+    house.lay_clock("2026-08-01T12:00:00Z")
     house.start_worker()
     house.enroll()
-    timeline = wait_for("the wait", lambda: waiting(house, client) and house.run(client))
+    timeline = wait_for("the wait", lambda: waiting(house, client))
     house.flow("escalate", account_id=house.account_id)
 
     def by_hand():
@@ -154,7 +147,7 @@ def test_a_killed_worker_leaves_a_run_running_and_the_sweep_revives_it(house: Ho
     first = house.start_worker()
     house.enroll()
     wait_for("the first text", lambda: house.steps().get("sms-1") == "done")
-    run = wait_for("the wait", lambda: waiting(house, client) and house.run(client))
+    run = wait_for("the wait", lambda: waiting(house, client))
     end(first)
     # What kill -9 leaves behind when it strikes while a rung is being made.
     client.set_flow_run_state(run.id, Running(), force=True)
@@ -172,7 +165,7 @@ def test_a_failed_run_retried_in_the_ui_makes_no_second_effect(house: House, cli
     house.start_worker()
     house.enroll()
     wait_for("the first text", lambda: house.steps().get("sms-1") == "done")
-    run = wait_for("the wait", lambda: waiting(house, client) and house.run(client))
+    run = wait_for("the wait", lambda: waiting(house, client))
     client.set_flow_run_state(run.id, Scheduled(name="AwaitingRetry"), force=True)
     wait_for("the call", lambda: house.steps().get("call-1") == "done")
     assert len(house.texts()) == 1
@@ -190,10 +183,10 @@ def _seconds(count: int):
 
 
 def test_a_live_case_changes_its_driver_and_back(house: House, client: SyncPrefectClient) -> None:
-    house.environment["ARREARS_CLOCK"] = SLOW_DAYS
+    house.lay_clock("2026-08-01T12:00:00Z")
     house.start_worker()
     house.enroll()
-    run = wait_for("the wait", lambda: waiting(house, client) and house.run(client))
+    run = wait_for("the wait", lambda: waiting(house, client))
     house.command("driver", "sweep", house.account_id)
     ended = client.read_flow_run(run.id)
     assert ended.state is not None
@@ -206,14 +199,15 @@ def test_a_live_case_changes_its_driver_and_back(house: House, client: SyncPrefe
     assert client.read_flow_run(run.id).state.message == "the sweep drives this account from now on"
 
     house.command("driver", "timeline", house.account_id)
-    successor = wait_for("the successor", lambda: waiting(house, client) and house.run(client))
+    successor = wait_for("the successor", lambda: waiting(house, client))
     assert successor.id != run.id
 
 
 def test_a_sweep_shared_by_several_runs_makes_everything_once(house: House, client: SyncPrefectClient) -> None:
     path = house.folder / "portfolio.csv"
     path.write_text(HEADER + "".join(a_row(f"{house.account_id}-{n}") for n in range(30)), encoding="utf-8")
-    house.environment |= {"ARREARS_CLOCK": SLOW_DAYS, "ARREARS_SWEEP_BATCH": "5"}
+    house.lay_clock("2026-08-01T12:00:00Z")
+    house.environment["ARREARS_SWEEP_BATCH"] = "5"
     house.command("enroll", str(path), "--at", "2026-07-25T12:00:00Z")
     house.start_worker()
     house.flow("sweep", shares="3")

@@ -26,7 +26,7 @@ from arrears.orchestration.waiting import waiting_state
 from arrears.orchestration.wake import WarmClient, WarmContext, wake
 from arrears.orchestration.worker import WarmWorker
 from arrears.settings import ROOT
-from tests.e2e.conftest import House
+from tests.e2e.conftest import House, waiting
 from tests.support import wakes
 from tests.support.prefect_house import AnyProcess, PrefectServer, end, free_port, wait_for, worker
 
@@ -233,16 +233,18 @@ def test_a_run_put_off_since_it_was_polled_waits_as_it_did_and_one_that_another_
 
 
 def test_a_process_worker_goes_on_with_the_same_timeline(house: House, client: SyncPrefectClient) -> None:
-    house.start_worker()
+    house.lay_clock("2026-08-01T12:00:00Z")
+    first = house.start_worker()
     house.enroll()
-    wait_for("the first text", lambda: house.steps().get("sms-1") == "done")
-    # Killed before it waits again it would be one for the sweep, and none is here.
-    wait_for("the wait", lambda: (found := house.run(client)) and found.state_name == "Waiting")
-    end(house.workers.pop())
+    timeline = wait_for("the wait", lambda: waiting(house, client))
+    end(first)
 
+    house.lay_clock("2026-08-02T15:00:00Z")
     house.start_worker(type="process")
-    wait_for("the call", lambda: house.steps().get("call-1") == "done")
-    run = wait_for("the wait", lambda: (found := house.run(client)) and found.state_name == "Waiting" and found)
+    client.set_flow_run_state(timeline.id, Scheduled(name="Waiting"))
+    wait_for("the first text", lambda: house.steps().get("sms-1") == "done")
+    run = wait_for("the wait", lambda: waiting(house, client))
+    assert run.id == timeline.id
     assert run.infrastructure_pid is None
     client.set_flow_run_state(run.id, Cancelling())
     assert house.run(client).state_name == "Cancelled"
