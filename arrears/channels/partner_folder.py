@@ -33,13 +33,17 @@ _SSH: Final[dict[str, Any]] = {
 
 
 class PartnerFolder:
-    """The open folder; `close` gives the connection back."""
+    """The open folder; `close` gives the connection back.
 
-    def __init__(self, fs: Any, root: str) -> None:
-        self._fs, self._root = fs, root.rstrip("/")
+    `at_each_block` is called for every MiB that was sent or read; a HandOffFailed that it raises ends the work there,
+    and what has been written so far is left to whoever has the file now.
+    """
+
+    def __init__(self, fs: Any, root: str, at_each_block: Callable[[], None] = lambda: None) -> None:
+        self._fs, self._root, self._at_each_block = fs, root.rstrip("/"), at_each_block
 
     @classmethod
-    def open(cls, url: str, *, password: str = "") -> PartnerFolder:
+    def open(cls, url: str, *, password: str = "", at_each_block: Callable[[], None] = lambda: None) -> PartnerFolder:
         """Connect to the folder at `url`. Raises HandOffFailed."""
         options: dict[str, Any] = {"skip_instance_cache": True}
         if urlsplit(url).scheme in ("sftp", "ssh"):
@@ -47,7 +51,7 @@ class PartnerFolder:
         with _told("cannot be reached", everywhere=True):
             fs, root = _url_to_fs(url, **options)
             fs.info(root)
-        return cls(fs, root)
+        return cls(fs, root, at_each_block)
 
     def find(self, name: str, sha256_hex: str, size: int) -> Finding:
         """Whether the file with these bytes has its name there. Raises HandOffFailed."""
@@ -65,6 +69,8 @@ class PartnerFolder:
         with _told("could not be written"):
             try:
                 sent = self._write(part, source)
+            except HandOffFailed:
+                raise
             except BaseException:
                 self._drop(part)
                 raise
@@ -108,6 +114,7 @@ class PartnerFolder:
             while block := reader.read(_BLOCK):
                 writer.write(block)
                 seen.update(block)
+                self._at_each_block()
         return seen.hexdigest()
 
     def _find(self, path: str, sha256_hex: str, size: int) -> Finding:
@@ -119,10 +126,17 @@ class PartnerFolder:
             return Unprovable("a file of another size has the name")
         try:
             with self._fs.open(path, "rb") as file:
-                same = _digest(file) == sha256_hex
+                same = self._digest(file) == sha256_hex
         except _REFUSED:
             return Found("size")  # a drop box that shows us sizes alone
         return Found(f"sha256:{sha256_hex}") if same else Unprovable("a file with other bytes has the name")
+
+    def _digest(self, file: Any) -> str:
+        seen = sha256()
+        while block := file.read(_BLOCK):
+            seen.update(block)
+            self._at_each_block()
+        return seen.hexdigest()
 
     def _drop(self, part: str) -> None:
         """Leave nothing half. Where that fails too, whatever it says, the next try writes over it."""
@@ -131,13 +145,6 @@ class PartnerFolder:
 
     def _part(self, name: str) -> str:
         return f"{self._root}/{name}.part"
-
-
-def _digest(file: Any) -> str:
-    seen = sha256()
-    while block := file.read(_BLOCK):
-        seen.update(block)
-    return seen.hexdigest()
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from arrears.channels.effect import Found
 from arrears.channels.sealing import HandOffFailed, ending, seal
 from arrears.engine.partners import Partner
 from arrears.ledger.absent import insert_if_absent
-from arrears.ledger.owner import is_free, this_process
+from arrears.ledger.owner import is_free, new_claim
 from arrears.operations.backoff import backoff
 from arrears.operations.brakes import stopped_why
 from arrears.operations.finished_files import Finished, finished_files
@@ -38,6 +38,10 @@ _SPOOL = "sealed"
 
 class CannotSettle(Exception):
     """Nothing was changed; the message says why."""
+
+
+class _TakenOver(HandOffFailed):
+    """Whoever has the file by now says what becomes of it."""
 
 
 @dataclass(slots=True)
@@ -108,6 +112,7 @@ class _Errand:
     at_once: bool
     progress: Callable[[str], None] | None = None
     folder: PartnerFolder | None = None
+    in_hand: models.Handoff | None = None
 
     def run(self, items: list[Finished]) -> None:
         held: set[str] = set()
@@ -121,8 +126,12 @@ class _Errand:
                     held.add(item.group)
                     self.result.waiting += 1
                     continue
+                self.in_hand = row
                 try:
                     self._one(item, row)
+                except _TakenOver:
+                    held.add(item.group)
+                    self.result.waiting += 1
                 except HandOffFailed as error:
                     held.add(item.group)
                     self._put_off(item, row, str(error))
@@ -142,7 +151,7 @@ class _Errand:
             taken = not is_free(row.owner, row.lease_until, wall)
             if row.status not in (INTENDED, MOVING) or waits or taken:
                 return None
-            row.owner, row.lease_until = this_process(), wall + _LEASE
+            row.owner, row.lease_until = new_claim(), wall + _LEASE
             session.add(row)
             session.flush()
             session.refresh(row)
@@ -205,8 +214,18 @@ class _Errand:
             from arrears.channels.partner_folder import PartnerFolder
 
             password = self.services.settings.passwords.get(partner.name, "")
-            self.folder = PartnerFolder.open(partner.hand_off.to, password=password)
+            self.folder = PartnerFolder.open(partner.hand_off.to, password=password, at_each_block=self._keep)
         return self.folder
+
+    def _keep(self) -> None:
+        """Keep the file ours for as long as its bytes travel. Raises _TakenOver."""
+        row = self.in_hand
+        if (
+            row is not None
+            and row.lease_until is not None
+            and self.services.clock.wall() > row.lease_until - _LEASE / 2
+        ):
+            self._note(row)
 
     def _in_doubt(self, item: Finished, row: models.Handoff) -> None:
         why = "it may have arrived and been taken away since; ask the partner"
@@ -224,9 +243,12 @@ class _Errand:
         )
 
     def _note(self, row: models.Handoff, **changes: Any) -> None:
-        """Commit what is known of the row, here and in the ledger."""
+        """Commit what is known of the row, here and in the ledger, if it is still ours. Raises _TakenOver."""
+        changes = {"lease_until": self.services.clock.wall() + _LEASE} | changes
         with self.services.ledger.write() as session:
             kept = session.get_one(models.Handoff, row.id, with_for_update=True)
+            if kept.owner != row.owner:
+                raise _TakenOver("another process has it")
             for name, value in changes.items():
                 setattr(kept, name, value)
                 setattr(row, name, value)

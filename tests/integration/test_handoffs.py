@@ -314,6 +314,49 @@ def test_a_crash_around_the_naming_is_settled_by_what_lies_there(
     assert hand_over(services).sent == [CSV]
 
 
+@BOTH_DATABASES
+def test_who_is_overtaken_sends_nothing_and_says_nothing(placed: Services, tmp_path: Path) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    services = to(placed, folder.as_uri())
+
+    def overtaken(path: str) -> None:
+        """It stood still for longer than its lease; another sent the file, and the partner took it."""
+        assert hand_over(later(services, hours=2)).sent == [path]
+        (folder / NAME).unlink()
+
+    slow = hand_over(services, progress=overtaken)
+    assert (slow.sent, slow.waiting, slow.problems) == ([], 1, [])
+    assert NAME not in names(folder)
+    assert handoffs(services) == [(NAME, "done")]
+
+
+@BOTH_DATABASES
+def test_a_file_that_travels_for_hours_stays_with_who_sends_it(
+    placed: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    services = to(placed, folder.as_uri())
+    monkeypatch.setattr(partner_folder, "_BLOCK", 16)
+    began = services.clock.now()
+    others: list[list[str]] = []
+
+    class Slow(WallClock):
+        """Ten minutes a look, and another sweep comes by at every one."""
+
+        def wall(self) -> datetime:
+            self.moment += timedelta(minutes=10)
+            if (folder / f"{NAME}.part").exists():
+                others.append(hand_over(services.at(WallClock(self.moment)), at_once=True).sent)
+            return self.moment
+
+    assert hand_over(services.at(Slow(began))).sent == [CSV]
+    assert len(others) > 8
+    assert not any(others)
+    assert arrived(services, folder)["count"] == 1
+
+
 def test_a_drop_box_that_lets_nobody_read_is_held_to_sizes(placed: Services, tmp_path: Path) -> None:
     folder = tmp_path / "theirs"
     folder.mkdir()
