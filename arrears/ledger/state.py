@@ -1,4 +1,4 @@
-"""Named values of the ledger itself: the kill switch, the clocks' epochs, the turn of the sweep, the day's effects."""
+"""Named values of the ledger itself: the kill switch, the clocks' epochs, the sweep's turn, the day's effects."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ VIRTUAL_NOW = "virtual_now"
 LAPSE_EPOCH = "lapse_epoch"
 SWEEPING = "sweeping"
 EFFECTS_TODAY = "effects_today"
+CANCELLED_SEEN = "cancelled_seen"
 
 
 def get(session: Session, name: str, *, lock: bool = False) -> str | None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from itertools import chain, count
 from uuid import UUID
 
 import httpx
@@ -16,6 +17,7 @@ from prefect.client.schemas.filters import (
     FlowFilter,
     FlowFilterName,
     FlowRunFilter,
+    FlowRunFilterEndTime,
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
@@ -25,8 +27,10 @@ from prefect.states import Cancelled, Completed
 from sqlmodel import col, select
 
 import models
+from arrears.clock import iso, parse_instant
 from arrears.engine.delinquency import zone_of
 from arrears.engine.vocabulary import CaseStatus
+from arrears.ledger import state
 from arrears.ledger.cases import read_case_file
 from arrears.operations.moves import Standstill
 from arrears.operations.services import Services
@@ -41,6 +45,8 @@ RETIRED = "the sweep drives this account from now on"
 # A case that only an event or a person can move is looked at again after this long all the same.
 LOOK_AGAIN = timedelta(days=30)
 _PAGE = 200
+# By how much the clock of whoever ended a run may be behind ours for it to be seen.
+_CLOCKS_APART = timedelta(days=1)
 # How long a worker gets to end a run that is being cancelled.
 _TIME_TO_CANCEL = timedelta(minutes=1)
 _ENDED_BY_A_PERSON = (StateType.CANCELLED, StateType.CANCELLING)
@@ -186,16 +192,26 @@ def finish(services: Services, account_id: str) -> None:
 def halt_cancelled(services: Services) -> tuple[str, ...]:
     """Halt every case whose timeline an operator cancelled: they meant it. Raises PrefectUnreachable.
 
-    A run left `Cancelling` because no process was there to end is brought to Cancelled.
+    A run left `Cancelling` because no process was there to end is brought to Cancelled. What had ended long before the
+    last look is not looked at again: a portfolio's cancelled runs only ever become more.
     """
     halted: list[str] = []
+    began = services.clock.wall()
+    with services.ledger.read() as session:
+        looked = state.get(session, state.CANCELLED_SEEN)
+    since = parse_instant(looked) - _CLOCKS_APART if looked else None
     with prefect_api() as client:
-        for run in _cancelled_runs(client):
-            account_id = _driven_by(services, run.id)
-            why, now = "its run was cancelled in Prefect", services.clock.now()
-            if account_id and halt(services, account_id, why=why, who="operator", at=now, run_id=str(run.id)):
-                halted.append(account_id)
+        # Read whole before any of them is ended: the pages would shift.
+        cancelling = list(_runs(client, StateType.CANCELLING))
+        for page in chain(cancelling, _runs(client, StateType.CANCELLED, since)):
+            for account_id, run_id in _driven_by(services, page):
+                why, now = "its run was cancelled in Prefect", services.clock.now()
+                if halt(services, account_id, why=why, who="operator", at=now, run_id=run_id):
+                    halted.append(account_id)
+        for run in chain.from_iterable(cancelling):
             _finish_cancelling(client, run, services.clock.wall())
+    with services.ledger.write() as session:
+        state.put(session, state.CANCELLED_SEEN, iso(began))
     return tuple(halted)
 
 
@@ -237,41 +253,41 @@ def revive(services: Services, account_ids: Iterable[str], *, restart_cancelled:
     return tuple(revived)
 
 
-def _cancelled_runs(client: SyncPrefectClient) -> Iterator[FlowRun]:
-    offset = 0
-    while True:
+def _runs(client: SyncPrefectClient, type: StateType, since: datetime | None = None) -> Iterator[list[FlowRun]]:
+    """Timelines in that state, page by page; `since`: that came to an end at it or later."""
+    of_type = FlowRunFilterState(type=FlowRunFilterStateType(any_=[type]))
+    ended = FlowRunFilterEndTime.model_validate({"after_": since}) if since else None
+    wanted = FlowRunFilter(state=of_type, end_time=ended)
+    for offset in count(0, _PAGE):
         page = client.read_flow_runs(
             flow_filter=FlowFilter(name=FlowFilterName(any_=["escalate"])),
             deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=["default"])),
-            flow_run_filter=FlowRunFilter(
-                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(_ENDED_BY_A_PERSON)))
-            ),
+            flow_run_filter=wanted,
             limit=_PAGE,
             offset=offset,
         )
-        yield from page
+        yield page
         if len(page) < _PAGE:
             return
-        offset += _PAGE
 
 
 def _finish_cancelling(client: SyncPrefectClient, run: FlowRun, wall: datetime) -> None:
     """A run whose process is gone would stay Cancelling for ever: there is nothing left to end."""
-    if run.state is None or run.state.type is not StateType.CANCELLING:
-        return
-    if wall - run.state.timestamp > _TIME_TO_CANCEL:
+    if run.state is not None and wall - run.state.timestamp > _TIME_TO_CANCEL:
         client.set_flow_run_state(run.id, Cancelled(message=run.state.message), force=True)
 
 
-def _driven_by(services: Services, run_id: UUID) -> str | None:
+def _driven_by(services: Services, runs: list[FlowRun]) -> list[tuple[str, str]]:
+    """Accounts that go on, each with the one of `runs` that drives it."""
     with services.ledger.read() as session:
-        return session.exec(
-            select(models.Case.account_id).where(
-                models.Case.flow_run_id == str(run_id),
+        found = session.exec(
+            select(models.Case.account_id, col(models.Case.flow_run_id)).where(
+                col(models.Case.flow_run_id).in_([str(run.id) for run in runs]),
                 models.Case.driver == TIMELINE,
                 col(models.Case.status).not_in((CaseStatus.HALTED, CaseStatus.CLOSED)),
             )
-        ).first()
+        ).all()
+        return [(account, run) for account, run in found if run is not None]
 
 
 def _cases(services: Services, account_ids: list[str]) -> list[tuple[models.Case, models.Account]]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.sorting import FlowRunSort
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelling, Running, Scheduled
 
+from arrears.clock import iso, machine_time
+from arrears.ledger import state
 from arrears.ledger.cases import read_case_file
 from arrears.operations.pay import pay
+from arrears.orchestration.timelines import halt_cancelled
 from tests.conftest import HEADER, a_row
 from tests.e2e.conftest import House, waiting
 from tests.support.prefect_house import end, wait_for
@@ -72,7 +76,9 @@ def test_a_payment_nobody_told_prefect_of_is_made_good_by_the_sweep(house: House
     wait_for("the wait", lambda: waiting(house, client))
     at = house.services.clock.now()
     pay(house.services, house.account_id, "120.00", reference=f"P-{house.account_id}", at=at, source="t", who="t")
-    wait_for("the grace to pass", lambda: house.services.clock.now() > at + house.services.clock.lasts(_seconds(6)))
+    wait_for(
+        "the grace to pass", lambda: house.services.clock.now() > at + house.services.clock.lasts(timedelta(seconds=6))
+    )
     house.flow("sweep")
     done = wait_for("the end of the run", lambda: _completed(house, client))
     assert done.state.message == "closed: cured"
@@ -90,7 +96,9 @@ def test_a_case_whose_run_was_cancelled_and_that_is_paid_is_due_no_more(
     at = house.services.clock.now()
     pay(house.services, house.account_id, "120.00", reference=f"P-{house.account_id}", at=at, source="t", who="t")
     assert due_of(house) is not None
-    wait_for("the grace to pass", lambda: house.services.clock.now() > at + house.services.clock.lasts(_seconds(6)))
+    wait_for(
+        "the grace to pass", lambda: house.services.clock.now() > at + house.services.clock.lasts(timedelta(seconds=6))
+    )
     swept = house.flow("sweep")
     wait_for("the end of a sweep", lambda: client.read_flow_run(swept).state.is_completed())
     assert due_of(house) is None
@@ -113,6 +121,8 @@ def test_a_cancelled_timeline_halts_its_case_until_it_is_resumed(house: House, c
     first = house.flow("sweep")
     wait_for("the end of a sweep", lambda: client.read_flow_run(first).state.is_completed())
     assert house.show()["status"] == "halted"
+    with house.services.ledger.read() as session:
+        assert state.get(session, state.CANCELLED_SEEN) is not None
     again = house.flow("sweep")
     wait_for("the end of another", lambda: client.read_flow_run(again).state.is_completed())
     assert house.show()["status"] == "halted"
@@ -171,15 +181,32 @@ def test_a_failed_run_retried_in_the_ui_makes_no_second_effect(house: House, cli
     assert len(house.texts()) == 1
 
 
+def test_of_cancelled_runs_only_what_has_ended_since_the_last_look_is_looked_at(
+    house: House, client: SyncPrefectClient
+) -> None:
+    house.lay_clock("2026-08-01T12:00:00Z")
+    house.start_worker()
+    house.enroll()
+    run = wait_for("the wait", lambda: waiting(house, client))
+    with temporary_settings({PREFECT_API_URL: house.server.environment["PREFECT_API_URL"]}):
+        assert halt_cancelled(house.services) == ()
+        client.set_flow_run_state(run.id, Cancelling())
+        # The clock of who cancelled it was half a day slow.
+        with house.services.ledger.write() as session:
+            state.put(session, state.CANCELLED_SEEN, iso(machine_time() + timedelta(days=0.5)))
+        assert halt_cancelled(house.services) == (house.account_id,)
+        house.command("resume", house.account_id)
+        successor = wait_for("the successor", lambda: waiting(house, client))
+        client.set_flow_run_state(successor.id, Cancelling())
+        with house.services.ledger.write() as session:
+            state.put(session, state.CANCELLED_SEEN, iso(machine_time() + timedelta(days=2)))
+        assert halt_cancelled(house.services) == ()
+        assert halt_cancelled(house.services) == (house.account_id,)
+
+
 def _completed(house: House, client: SyncPrefectClient):
     run = house.run(client)
     return run if run is not None and run.state is not None and run.state.is_completed() else None
-
-
-def _seconds(count: int):
-    from datetime import timedelta
-
-    return timedelta(seconds=count)
 
 
 def test_a_live_case_changes_its_driver_and_back(house: House, client: SyncPrefectClient) -> None:
