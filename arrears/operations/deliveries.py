@@ -12,6 +12,7 @@ from arrears.engine.vocabulary import StepStatus
 from arrears.ledger.cases import file_of, lock_person
 from arrears.ledger.events import log_event
 from arrears.operations.services import Services, instant
+from arrears.operations.told import told_after_all
 from arrears.operations.undelivered import delivered_after_all, follow
 from arrears.operations.wake import make_due, raise_stage
 
@@ -116,6 +117,7 @@ def gone_after_all(session: Session, step: models.Step, sid: str, *, who: str, a
     why = "it was taken for never sent, and had gone"
     log_event(session, "done", who=who, at=at, wall=wall, case=case, why=why, data=data)
     make_due(session, case, at=at)
+    told_after_all(session, step, who=who, at=at, wall=wall)
 
 
 def has_left(status: str) -> bool:

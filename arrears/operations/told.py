@@ -68,16 +68,17 @@ def settle_told(
                 case.retry_at = None
                 if status is StepStatus.DONE:
                     raise_stage(case, step)
-                _log(session, str(status), step, case, told_in(carrier), who=who, at=at, wall=wall)
+                _log(session, str(status), step, case, told_in(carrier), carrier=carrier, who=who, at=at, wall=wall)
         case StepStatus.PLANNED | StepStatus.FAILED | StepStatus.SKIPPED:
             unsettled = (StepStatus.INTENDED, StepStatus.UNKNOWN)
             steps = [step for step in told_with(session, carrier) if step.status in unsettled]
             why = f"{carrier.rung} of {carrier.account_id}, in which it was to be told, was not made"
-            put_back(session, steps, why, retry_at=retry_at, who=who, at=at, wall=wall)
+            put_back(session, carrier, steps, why, retry_at=retry_at, who=who, at=at, wall=wall)
 
 
 def put_back(
     session: Session,
+    carrier: models.Step,
     steps: Iterable[models.Step],
     why: str,
     *,
@@ -86,7 +87,7 @@ def put_back(
     at: datetime,
     wall: datetime,
 ) -> None:
-    """What was not told after all is due again, each for itself; of a closed case it is skipped."""
+    """What was not told in `carrier` after all is due again, each for itself; of a closed case it is skipped."""
     for step in steps:
         case = _case(session, step)
         step.status, step.at, step.reason, step.carried_by, step.payload = StepStatus.PLANNED, None, why, "", {}
@@ -95,7 +96,27 @@ def put_back(
         else:
             case.retry_at = retry_at
         what = "put back" if step.status == StepStatus.PLANNED else "skipped"
-        _log(session, what, step, case, step.reason, who=who, at=at, wall=wall)
+        _log(session, what, step, case, step.reason, carrier=carrier, who=who, at=at, wall=wall)
+
+
+def told_after_all(session: Session, carrier: models.Step, *, who: str, at: datetime, wall: datetime) -> None:
+    """What was put back because `carrier` was taken for never made has been told in it, unless it is told again."""
+    accounts = carrier.payload.get(CARRIES, ())
+    events = session.exec(
+        select(models.Event)
+        .where(col(models.Event.account_id).in_(accounts), col(models.Event.what).in_(("put back", "skipped")))
+        .order_by(col(models.Event.id))
+    )
+    references = {event.data["reference"] for event in events if event.data.get("carried_by") == carrier.reference}
+    for step in session.exec(select(models.Step).where(col(models.Step.reference).in_(references))):
+        if step.status not in (StepStatus.PLANNED, StepStatus.SKIPPED) or step.proof:
+            continue
+        case = _case(session, step)
+        step.status, step.proof, step.at, step.reason = StepStatus.DONE, carrier.proof, carrier.at, told_in(carrier)
+        step.carried_by, step.payload, step.not_before = carrier.reference, what_was_said(carrier.payload), None
+        raise_stage(case, step)
+        why = f"it was {told_in(carrier)}, which was taken for never made"
+        _log(session, "done", step, case, why, carrier=carrier, who=who, at=at, wall=wall)
 
 
 def hear(session: Session, carrier: models.Step, disposition: Disposition, *, at: datetime) -> list[models.Step]:
@@ -138,9 +159,9 @@ def withdraw_from_calls(
         carrier.payload |= {"script": task.script}
         session.add_all((task, carrier))
         why = f"{carrier.rung} of {carrier.account_id} is made without it"
-        put_back(session, [other for other in told if other is not step], why, who=who, at=at, wall=wall)
+        put_back(session, carrier, [other for other in told if other is not step], why, who=who, at=at, wall=wall)
         step.status, step.at, step.reason = StepStatus.SKIPPED, at, f"withdrawn before anybody called; {why}"
-        _log(session, "skipped", step, _case(session, step), step.reason, who=who, at=at, wall=wall)
+        _log(session, "skipped", step, _case(session, step), step.reason, carrier=carrier, who=who, at=at, wall=wall)
 
 
 def withdraw_with_call(session: Session, task: models.CallTask, *, who: str, at: datetime, wall: datetime) -> None:
@@ -148,7 +169,7 @@ def withdraw_with_call(session: Session, task: models.CallTask, *, who: str, at:
     carrier = step_named(session, task.key)
     if carrier is not None:
         why = f"{carrier.rung} of {carrier.account_id} was withdrawn before anybody called"
-        put_back(session, told_with(session, carrier), why, who=who, at=at, wall=wall)
+        put_back(session, carrier, told_with(session, carrier), why, who=who, at=at, wall=wall)
 
 
 def _case(session: Session, step: models.Step) -> models.Case:
@@ -162,13 +183,13 @@ def _log(
     case: models.Case,
     why: str,
     *,
+    carrier: models.Step,
     who: str,
     at: datetime,
     wall: datetime,
 ) -> None:
-    data: dict[str, object] = {"rung": step.rung, "attempt": step.attempt, "reference": step.reference}
-    if step.carried_by:
-        data["carried_by"] = step.carried_by
+    """In the event it stays `carried_by` its carrier, where the step itself is not any more."""
+    data = {"rung": step.rung, "attempt": step.attempt, "reference": step.reference, "carried_by": carrier.reference}
     session.add(step)
     make_due(session, case, at=at)
     log_event(session, what, who=who, at=at, wall=wall, case=case, why=why, data=data)

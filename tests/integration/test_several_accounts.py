@@ -30,6 +30,7 @@ from arrears.operations.arrange import promise
 from arrears.operations.brakes import Budget
 from arrears.operations.calls import CallRefused, Promised, record_call
 from arrears.operations.consent import record_contact
+from arrears.operations.deliveries import report
 from arrears.operations.evidence import write_evidence
 from arrears.operations.explain import explain
 from arrears.operations.hold import hold, release
@@ -442,6 +443,45 @@ def test_a_message_that_is_to_be_tried_again_later_is_tried_again_for_all_it_tel
     sweep(services, who="test", budget=Budget())
     assert firsts(services, "A-1", "A-2") == [DUE, DUE]
     assert len(texts(services)) == 1
+
+
+@pytest.mark.parametrize("paid", [False, True])
+def test_a_message_taken_for_never_sent_that_had_gone_has_told_of_every_card(
+    family: Family, clock: VirtualClock, paid: bool
+) -> None:
+    services = family(MERGE, {}, {}, {})
+    short = replace(services, settings=services.settings.model_copy(update={"lease_seconds": 0}))
+    move = intend(short, clock)
+    assert reconcile(short, move.intent, move.channel, who="another") is StepStatus.PLANNED
+    if paid:
+        settle_up(services, "A-3")
+    report(services, move.intent.reference, sid="SM1", status="delivered", error_code="")
+    sweep(services, who="another", budget=Budget())
+    assert texts(services) == []
+    carrier = step(services, "A-1", "sms-1")
+    for account in ("A-1", "A-2", "A-3"):
+        told = step(services, account, "sms-1")
+        assert (told["status"], told["proof"]) == ("done", "SM1")
+        assert told["at"] == carrier["at"] is not None
+        assert told["carried_by"] == (None if account == "A-1" else carrier["reference"])
+    assert show(services, "A-2")["next"]["rung"] == "sms-2"
+
+
+def test_what_was_told_again_since_stays_told_by_what_told_it(family: Family, clock: VirtualClock) -> None:
+    services = family(MERGE, {}, {})
+    short = replace(services, settings=services.settings.model_copy(update={"lease_seconds": 0}))
+    move = intend(short, clock)
+    assert reconcile(short, move.intent, move.channel, who="another") is StepStatus.PLANNED
+    with services.ledger.write() as session:
+        for case in session.exec(select(models.Case)):
+            case.retry_at = None
+    hold(services, "A-1", "DISPUTE_OPEN", at=at(services), until=None, channel=None, who="test")
+    sweep(services, who="another", budget=Budget())
+    [again] = texts(services)
+    assert again["account_id"] == "A-2"
+    report(services, move.intent.reference, sid="SM1", status="delivered", error_code="")
+    assert [step(services, a, "sms-1")["status"] for a in ("A-1", "A-2")] == ["done", "done"]
+    assert step(services, "A-2", "sms-1")["carried_by"] is None
 
 
 @pytest.mark.parametrize(
