@@ -126,6 +126,7 @@ def decide(case: Case, ladder: Ladder, *, now: datetime) -> Decision:
     dues = [_due_at(rung, climbs, case, ladder) for rung in ladder.rungs]
     stood_in = {step.rung for step in case.steps if (by := ladder.by_name.get(step.rung)) and by.stands_in_for}
     resumes = _resume(ladder, climbs, case, dues)
+    theirs = _place_of_agency(ladder, climbs) if case.with_agency else 0
     spaced = last_contact + timedelta(hours=ladder.hours_between_contacts) if last_contact else _LONG_AGO
 
     best: tuple[datetime, datetime, int, str] | None = None
@@ -141,6 +142,10 @@ def decide(case: Case, ladder: Ladder, *, now: datetime) -> Decision:
         attempt = climb.open.attempt if climb.open else climb.attempts + 1
         if place < resumes and not climb.attempts and not rung.gives and not rung.stands_in_for:
             return Skip(rung, attempt, due or now, f"passed over for {ladder.terms.after_broken}: a promise was broken")
+        if place < theirs and rung.channel.reaches_the_holder and not rung.gives:
+            if climb.attempts and not climb.open:
+                continue
+            return Skip(rung, attempt, due or now, f"passed over: the account is with agency {case.with_agency}")
         if rung.until_dpd is not None and (today - case.due_date).days >= rung.until_dpd:
             if climb.attempts and not climb.open:
                 continue
@@ -286,6 +291,20 @@ def _resume(ladder: Ladder, climbs: dict[str, _Climb], case: Case, dues: list[da
         due = dues[place]
         dues[place] = min(due, at_once) if due is not None else at_once
     return place
+
+
+def _place_of_agency(ladder: Ladder, climbs: dict[str, _Climb]) -> int:
+    """The place of the last rung that handed the account to an agency, 0 if none did.
+
+    What comes before it was for the time until then. Some of it can still be open: where two cases turn out to be one,
+    the one that answers has climbed less than the one that was placed.
+    """
+    places = (
+        p
+        for p, rung in enumerate(ladder.rungs)
+        if rung.stage is Stage.AGENCY and climbs.get(rung.name, _UNTOUCHED).done_at
+    )
+    return max(places, default=0)
 
 
 def _why_not_due(rung: Rung) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from arrears.ledger.events import write_log
 from arrears.ledger.limits import Limits
 from arrears.ledger.migrating import LedgerNewer, LedgerOccupied, migrate
 
-_SQLITE_BUSY_MS = 30_000
+_SQLITE_BUSY_MS, _SQLITE_AGAIN = 30_000, 0.02
 _AGAIN = 0.5
 
 
@@ -230,9 +231,9 @@ def _sqlite(url: URL) -> Engine:
     def configure(connection: Any, _record: Any) -> None:
         # The driver must not begin transactions by itself: `begin` below chooses the kind.
         connection.isolation_level = None
+        _write_ahead(connection)
         for pragma in (
             f"busy_timeout = {_SQLITE_BUSY_MS}",
-            "journal_mode = WAL",
             # An intent must survive a power cut, or its effect could be repeated.
             "synchronous = FULL",
             "foreign_keys = ON",
@@ -246,6 +247,20 @@ def _sqlite(url: URL) -> Engine:
     event.listen(engine, "connect", configure)
     event.listen(engine, "begin", begin)
     return engine
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Let a new ledger keep its log apart. For this alone SQLite waits for nobody who has the file open meanwhile."""
+    deadline = time.monotonic() + _SQLITE_BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        else:
+            return
+        time.sleep(_SQLITE_AGAIN)
 
 
 def _shown(url: str) -> str:

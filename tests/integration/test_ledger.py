@@ -6,6 +6,7 @@ import re
 import sqlite3
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -34,6 +35,16 @@ def test_four_processes_may_open_a_new_ledger_at_once(new_database_url: str) -> 
         assert session.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == [
             models.SCHEMA_VERSION
         ]
+
+
+def test_a_new_ledger_that_another_has_just_begun_is_waited_for(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "new.db", check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    release = Timer(0.5, other.rollback)
+    release.start()
+    Ledger.open(f"sqlite:///{tmp_path / 'new.db'}").close()
+    release.join()
+    other.close()
 
 
 def test_a_ledger_of_a_newer_program_is_left_alone(new_database_url: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arrears.engine.decide import Close, Perform, Wait, decide
+from arrears.engine.decide import Close, Perform, Skip, Wait, decide
 from arrears.engine.ladder import DaysPastDue, Ladder, RecallTerms, Returned
 from arrears.engine.life.events import LifeEvent
 from arrears.engine.life.placements import (
@@ -28,6 +28,7 @@ from arrears.engine.life.placements import (
     recall_due,
     referrals,
 )
+from arrears.engine.vocabulary import StepStatus
 from tests.builders import NOW, a_case, a_step, standard_ladder
 
 TERMS = RecallTerms(without_result_days=100, objection_days=5, extension_days=30)
@@ -201,3 +202,30 @@ def test_a_second_agency_gets_the_account_when_the_first_has_given_it_back() -> 
     move = decide(replace(case, returned=frozenset({"agency-1"})), two_agencies(), now=NOW)
     assert isinstance(move, Perform)
     assert move.rung.agencies == ("southside",)
+
+
+def test_while_an_agency_has_the_account_nothing_goes_out_that_was_for_the_time_before() -> None:
+    """Of a case that answers for what another was placed for, little has been done."""
+    placed = a_step("agency-1", days_ago=10)
+    case = a_case(placed, dpd=150)
+    assert isinstance(decide(case, standard_ladder(), now=NOW), Skip)
+    skipped: list[str] = []
+    while isinstance(move := decide(replace(case, with_agency="northside"), standard_ladder(), now=NOW), Skip):
+        assert move.reason == "passed over: the account is with agency northside"
+        step = a_step(move.rung.name, days_ago=0, status=StepStatus.SKIPPED, attempt=move.attempt)
+        case = replace(case, steps=(*case.steps, step))
+        skipped.append(move.rung.name)
+    assert isinstance(move, Wait)
+    before = standard_ladder().rungs[: standard_ladder().rungs.index(standard_ladder().by_name["agency-1"])]
+    assert skipped == [rung.name for rung in before if not rung.stands_in_for and not rung.gives]
+
+
+def test_of_calls_that_go_on_none_is_made_any_more_once_an_agency_calls() -> None:
+    called = replace(standard_ladder().by_name["call-1"], until_dpd=None)
+    rungs = tuple(called if rung.name == "call-1" else rung for rung in standard_ladder().rungs)
+    case = a_case(*DONE, dpd=150)
+    ladder = replace(standard_ladder(), rungs=rungs)
+    own = decide(case, ladder, now=NOW)
+    assert isinstance(own, Perform)
+    assert own.rung.name == "call-1"
+    assert isinstance(decide(replace(case, with_agency="northside"), ladder, now=NOW), Wait)
