@@ -28,7 +28,7 @@ from arrears.ledger.cases import lock_person, read_case_file
 from arrears.ledger.database import LedgerAway
 from arrears.ledger.writing import write_rows
 from arrears.operations.advance import Advanced, advance, record_failure
-from arrears.operations.brakes import Budget
+from arrears.operations.brakes import Budget, note_made
 from arrears.operations.collecting import seldom_collecting
 from arrears.operations.moves import Closed, InDoubt, Intended, Move, Ready, Standstill, look
 from arrears.operations.perform import attempt, attempt_all, look_up, settle, settle_in
@@ -157,6 +157,7 @@ class _Work:
             with self.services.ledger.writing(self.session):
                 yield
                 write_rows(self.session)
+                note_made(self.session, self.budget)
         except Exception:
             self.budget.left, self.budget.made = left, made
             self.batch.rested, self.under_way = rested, under_way

@@ -208,7 +208,9 @@ class _Desk:
         if only is not None and rung.name != only:
             return Ready(rung.name, attempt, rung.channel)
         per_day = self.services.settings.most_effects_per_day
-        if brake := braked(self.session, self.budget, per_day=per_day, now=now):
+        # To choose an agency takes a lock of its own, after that of the ceiling wherever both are taken.
+        shared = rung.channel is not ChannelName.AGENCY
+        if brake := braked(self.session, self.budget, per_day=per_day, now=now, shared=shared):
             wall_until = self.services.clock.wall() + _BRAKE_PAUSE
             return Standstill(brake.why, brake.until, wall_until, rung=rung.name, zone=self.file.zone, braked=True)
         proposal = proposal_of(self.file, rung)

@@ -324,6 +324,32 @@ def test_a_day_s_effects_are_noted_counted_anew_now_and_then_and_never_exceed_th
     assert sweep(low, who="test", budget=Budget()).effects == 1
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_far_from_the_day_s_ceiling_two_decide_at_once_and_neither_passes_it(
+    due: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(brakes, "_NEAR", 0)
+    monkeypatch.setattr(brakes, "_is_inexact", lambda before, exact, per_day: before >= per_day)
+    settings = due.settings.model_copy(update={"most_effects_per_day": 7, "sweep_batch": 4})
+    capped = replace(due, settings=settings)
+    assert sweep(capped, who="test", budget=Budget(1)).effects == 1
+    note, made = brakes.note_made, list[int]()
+
+    def late(session: Session, budget: Budget) -> None:
+        """Another sweep, from the beginning to its end, between the decisions and the commit of this one."""
+        if budget is mine and not made:
+            made.append(sweep(capped, who="other", budget=Budget()).effects)
+        note(session, budget)
+
+    monkeypatch.setattr("arrears.operations.batch.note_made", late)
+    mine = Budget()
+    swept = sweep(capped, who="mine", budget=mine)
+    assert (made, swept.effects) == ([6], 0)
+    assert swept.braked == "the ceiling of 7 effects for this day is reached"
+    assert len(lines(due)) == 7
+    assert _noted(due) == 7
+
+
 def _noted(services: Services) -> int:
     with services.ledger.read() as session:
         return int(session.get_one(models.LedgerState, "effects_today").value.split()[1])
