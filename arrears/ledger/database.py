@@ -24,6 +24,7 @@ from arrears.ledger.busy import comes_back, is_away, is_cut_off, is_down, said
 from arrears.ledger.events import write_log
 from arrears.ledger.limits import Limits
 from arrears.ledger.migrating import LedgerNewer, LedgerOccupied, migrate
+from arrears.ledger.owed import write_owed
 
 _SQLITE_BUSY_MS, _SQLITE_AGAIN = 30_000, 0.02
 _AGAIN = 0.5
@@ -95,6 +96,7 @@ class Ledger:
                 self._begin(session, writing=True)
                 yield
                 write_log(session)
+                write_owed(session)
                 session.commit()
             except BaseException:
                 # Neither the transaction nor anything that it knew is left.

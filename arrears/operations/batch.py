@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import Counter, defaultdict, deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,9 +26,10 @@ from arrears.ledger.ahead import forget, read_ahead, read_reports, whole_of
 from arrears.ledger.among import among
 from arrears.ledger.cases import lock_person, read_case_file
 from arrears.ledger.database import LedgerAway
+from arrears.ledger.events import write_log
 from arrears.ledger.writing import write_rows
 from arrears.operations.advance import Advanced, advance, record_failure
-from arrears.operations.brakes import Budget, note_made
+from arrears.operations.brakes import Budget, CeilingPassed, keep_others_off, note_made
 from arrears.operations.collecting import seldom_collecting
 from arrears.operations.moves import Closed, InDoubt, Intended, Move, Ready, Standstill, look
 from arrears.operations.perform import attempt, attempt_all, look_up, settle, settle_in
@@ -116,9 +117,7 @@ class _Work:
     def begin(self, account_ids: Sequence[str], due: ColumnElement[bool] | None) -> None:
         """Commit what each account does first."""
         try:
-            with self._transaction():
-                mine = account_ids if due is None else _still_due(self.session, account_ids, due)
-                self._decide(self._one_of_each_person(self._read(mine, wait=due is None)))
+            self._together(lambda: self._first_of_all(account_ids, due))
         except Exception as error:
             logger.warning("%d accounts are advanced one by one: %s", len(account_ids), type(error).__name__)
             for account_id in account_ids:
@@ -133,8 +132,7 @@ class _Work:
             else:
                 known.append((move, result))
         try:
-            with self._transaction():
-                self._decide(self._settle(known))
+            self._together(lambda: self._decide(self._settle(known)))
         except Exception as error:
             logger.warning("%d outcomes are committed one by one: %s", len(known), type(error).__name__)
             for move, result in known:
@@ -148,6 +146,20 @@ class _Work:
         except Exception as error:
             self._fail(account_id, error)
 
+    def _first_of_all(self, account_ids: Sequence[str], due: ColumnElement[bool] | None) -> None:
+        mine = account_ids if due is None else _still_due(self.session, account_ids, due)
+        self._decide(self._one_of_each_person(self._read(mine, wait=due is None)))
+
+    def _together(self, do: Callable[[], None]) -> None:
+        """One transaction for all; if it would pass the day's ceiling, another in which nobody else decides."""
+        try:
+            with self._transaction():
+                do()
+        except CeilingPassed:
+            with self._transaction():
+                keep_others_off(self.session)
+                do()
+
     @contextmanager
     def _transaction(self) -> Generator[None]:
         """One for all; when it fails, everything is as it was before."""
@@ -157,6 +169,9 @@ class _Work:
             with self.services.ledger.writing(self.session):
                 yield
                 write_rows(self.session)
+                # All there is to write is written before others may have to wait.
+                self.session.flush()
+                write_log(self.session)
                 note_made(self.session, self.budget)
         except Exception:
             self.budget.left, self.budget.made = left, made

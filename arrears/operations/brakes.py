@@ -15,7 +15,7 @@ from arrears.ledger.ahead import whole_of
 from arrears.ledger.database import Ledger
 from arrears.ledger.events import log_event
 
-_COUNTED = "effects counted"
+_COUNTED, _ALONE = "effects counted", "no effects of others"
 # Any constant does, as long as every process that keeps the ceiling takes the same one.
 _CEILING_LOCK = 7_310_472_016
 # So far from the day's ceiling, in effects, several processes may decide at once: more than they make in one go.
@@ -80,18 +80,22 @@ class CeilingPassed(Exception):
     """Others have made so much in the meantime that this transaction would carry the day over its ceiling."""
 
 
-def note_made(session: Session, budget: Budget) -> None:
-    """Add to the day what the transaction makes, if it began far from the ceiling and has kept nobody waiting.
+def keep_others_off(session: Session) -> None:
+    """Whatever the transaction decides, nobody else decides meanwhile where a day's ceiling has a say."""
+    session.info[_ALONE] = True
 
-    For who has read ahead, when all rows are written and only the commit is left, for which others then wait. Raises
-    CeilingPassed.
+
+def note_made(session: Session, budget: Budget) -> None:
+    """Add to the day what the transaction has made so far, if it began far from the ceiling and kept nobody waiting.
+
+    For who has read ahead, when all rows are written: others wait from here to the commit. Raises CeilingPassed.
     """
     today = _today(session)
     if today is None or today.row is not None or not (mine := budget.made - today.mine):
         return
     row, before, exact = _locked(session, today.midnight, today.per_day)
     made = before + mine
-    if _is_inexact(before, exact, today.per_day):
+    if _is_inexact(made, exact, today.per_day):
         session.flush()
         made = exact = _count(session, today.midnight)
     if made > today.per_day:
@@ -120,11 +124,11 @@ class _Today:
 def _made_since(session: Session, midnight: datetime, budget: Budget, per_day: int, *, shared: bool) -> int:
     """Effects since `midnight`. Unless it is `shared`, the first look keeps all others from adding to them."""
     today = _today(session)
-    if today is None or today.midnight != midnight:
+    if today is None or today.midnight != midnight or (today.row is None and not shared):
+        # What was made before another day began, or before others had to be kept off, was made in their company.
+        note_made(session, budget)
         found = _shared_look(session, midnight, budget, per_day) if shared else None
-        today = session.info[_COUNTED] = found or _look(session, midnight, budget, per_day, budget.made)
-    elif today.row is None and not shared:
-        today = session.info[_COUNTED] = _look(session, midnight, budget, per_day, today.mine)
+        today = session.info[_COUNTED] = found or _look(session, midnight, budget, per_day)
     return today.made(budget)
 
 
@@ -132,8 +136,8 @@ def _today(session: Session) -> _Today | None:
     return session.info.get(_COUNTED)
 
 
-def _look(session: Session, midnight: datetime, budget: Budget, per_day: int, mine: int) -> _Today:
-    """What the ledger has noted, or what there is of the day's steps; `mine`: what was made before the transaction.
+def _look(session: Session, midnight: datetime, budget: Budget, per_day: int) -> _Today:
+    """What the ledger has noted, or what there is of the day's steps, those of this transaction included.
 
     To count them takes the longer the more there are, so it is done for a new day, after each fiftieth of the ceiling,
     and every time within the last one. In between the note is too high by what was put back, and too low by what
@@ -141,19 +145,16 @@ def _look(session: Session, midnight: datetime, budget: Budget, per_day: int, mi
     """
     row, before, exact = _locked(session, midnight, per_day)
     if _is_inexact(before, exact, per_day):
-        exact = _count(session, midnight)
-        before = exact - (budget.made - mine)
-    return _Today(midnight, per_day, before, exact, mine, row)
+        before = exact = _count(session, midnight)
+    return _Today(midnight, per_day, before, exact, budget.made, row)
 
 
 def _shared_look(session: Session, midnight: datetime, budget: Budget, per_day: int) -> _Today | None:
     """What the ledger has noted, without a lock; None where that would not do."""
-    if whole_of(session) is None or not _has_several_writers(session):
+    if whole_of(session) is None or _ALONE in session.info or not _has_several_writers(session):
         return None
     before, exact = _noted(_row(session), midnight, per_day)
-    if before + _NEAR >= per_day or _is_inexact(before, exact, per_day):
-        return None
-    return _Today(midnight, per_day, before, exact, budget.made, None)
+    return _Today(midnight, per_day, before, exact, budget.made, None) if before + _NEAR < per_day else None
 
 
 def _locked(session: Session, midnight: datetime, per_day: int) -> tuple[models.LedgerState, int, int]:

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date
 from typing import Any, cast
 
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlmodel import Session, col, select
 
 import models
@@ -17,6 +15,7 @@ from arrears.clock import Clock
 from arrears.engine.partners import NO_PARTNERS, Partner, Partners
 from arrears.ledger.claims import hold_fast
 from arrears.ledger.database import Ledger
+from arrears.ledger.owed import AgencyBatch, owe_file
 from arrears.operations.brakes import stopped_why
 
 # Placements whose numbers are looked up in one query.
@@ -51,8 +50,8 @@ class AgencyChannel:
             new = [intent for intent in sound if intent.reference not in known]
             session.add_all(_placement(intent) for intent in new)
             session.flush()
-            for agency, day in sorted({(intent.payload["agency"], _day(intent)) for intent in new}):
-                mark_unwritten(session, models.PlacementBatch, agency, day)
+            for intent in new:
+                owe_file(session, models.PlacementBatch, intent.payload["agency"], _day(intent))
         placed = {intent.reference: Done(f"placement:{intent.reference}") for intent in sound}
         return [refused.get(intent.reference) or placed.get(intent.reference) or TAKEN for intent in intents]
 
@@ -68,9 +67,6 @@ class AgencyChannel:
         with self._ledger.read() as session:
             there = session.get(models.Placement, intent.reference) is not None
         return Found(f"placement:{intent.reference}") if there else Absent()
-
-
-_Batch = models.PlacementBatch | models.RecallBatch
 
 
 def write_agency_files(
@@ -98,11 +94,11 @@ def write_agency_files(
     return tuple(problems)
 
 
-def _owed(session: Session, kind: type[_Batch]) -> Sequence[_Batch]:
+def _owed(session: Session, kind: type[AgencyBatch]) -> Sequence[AgencyBatch]:
     return session.exec(select(kind).where(col(kind.unwritten)).order_by(col(kind.day), col(kind.agency))).all()
 
 
-def _write(ledger: Ledger, folder: AgencyFolder, clock: Clock, owed: _Batch, partners: Partners) -> None:
+def _write(ledger: Ledger, folder: AgencyFolder, clock: Clock, owed: AgencyBatch, partners: Partners) -> None:
     kind = type(owed)
     with ledger.write() as session:
         batch = session.exec(
@@ -116,7 +112,7 @@ def _write(ledger: Ledger, folder: AgencyFolder, clock: Clock, owed: _Batch, par
         session.add(batch)
 
 
-def _file(session: Session, folder: AgencyFolder, batch: _Batch, partner: Partner) -> Manifest:
+def _file(session: Session, folder: AgencyFolder, batch: AgencyBatch, partner: Partner) -> Manifest:
     agency, day = batch.agency, batch.day
     if isinstance(batch, models.RecallBatch):
         recall = models.Recall
@@ -165,13 +161,4 @@ def _placement(intent: Intent) -> models.Placement:
         status="placed",
         row=row,
         at=intent.at,
-    )
-
-
-def mark_unwritten(session: Session, kind: type[_Batch], agency: str, day: date) -> None:
-    """The batch owes its file. Whoever writes it meanwhile is waited for, and so wrote without this row."""
-    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else pg_insert
-    values = {"agency": agency, "day": day, "path": "", "count": 0, "sha256": "", "unwritten": True}
-    session.connection().execute(
-        insert(kind).values(**values).on_conflict_do_update(index_elements=["agency", "day"], set_={"unwritten": True})
     )

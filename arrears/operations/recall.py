@@ -17,7 +17,7 @@ from arrears.engine.vocabulary import CaseStatus, Party
 from arrears.ledger.cases import CaseFile, file_of
 from arrears.ledger.events import log_event
 from arrears.ledger.life import key_of, to_row
-from arrears.operations.place import mark_unwritten
+from arrears.ledger.owed import owe_file
 from arrears.operations.services import Services, UnknownLadder
 from arrears.operations.wake import raise_stage
 
@@ -112,7 +112,7 @@ def recall(
         )
     )
     session.flush()
-    mark_unwritten(session, models.RecallBatch, placed.agency, day)
+    owe_file(session, models.RecallBatch, placed.agency, day)
     data: dict[str, object] = {"placement": placed.reference, "final": final}
     log_event(session, "recalled", who=who, at=at, wall=services.clock.wall(), case=file.case, why=why, data=data)
     return event

@@ -18,6 +18,8 @@ import models
 from arrears.channels.effect import Intent, Outcome, Refused, TryAgain
 from arrears.clock import VirtualClock
 from arrears.engine.vocabulary import ChannelName
+from arrears.ledger import state
+from arrears.ledger.ahead import read_ahead
 from arrears.ledger.cases import CaseFile, read_case_file
 from arrears.ledger.database import LedgerBusy
 from arrears.operations import batch, brakes
@@ -348,6 +350,61 @@ def test_far_from_the_day_s_ceiling_two_decide_at_once_and_neither_passes_it(
     assert swept.braked == "the ceiling of 7 effects for this day is reached"
     assert len(lines(due)) == 7
     assert _noted(due) == 7
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(("days", "shared"), [(0, False), (1, True)], ids=["an agency", "midnight"])
+@pytest.mark.parametrize(("others", "passed"), [(4, False), (10, True)])
+def test_what_was_made_in_company_counts_before_others_are_kept_off_and_before_the_day_ends(
+    due: Services, monkeypatch: pytest.MonkeyPatch, days: int, shared: bool, others: int, passed: bool
+) -> None:
+    monkeypatch.setattr(brakes, "_NEAR", 0)
+    monkeypatch.setattr(brakes, "_is_inexact", lambda *_: False)
+    now, budget = due.clock.now(), Budget()
+    day = now.date()
+
+    def say(made: int) -> None:
+        with due.ledger.write() as session:
+            state.put(session, state.EFFECTS_TODAY, f"{day}T00:00:00+00:00 {made} {made}")
+
+    def looks(session: Session, after: int, *, shared: bool) -> brakes.Brake | None:
+        return brakes.braked(session, budget, per_day=10, now=now + timedelta(days=after), shared=shared)
+
+    say(3)
+    with due.ledger.session() as session, due.ledger.writing(session):
+        read_ahead(session, ["EB-1001-0"], since=now, wait=True)
+        assert looks(session, 0, shared=True) is None
+        brakes.spend(session, budget)
+        # Nobody was kept from it.
+        say(others)
+        if passed:
+            with pytest.raises(brakes.CeilingPassed):
+                looks(session, days, shared=shared)
+            return
+        braked = looks(session, days, shared=shared)
+        if days == 0:
+            assert braked is None
+            row = session.get_one(models.LedgerState, state.EFFECTS_TODAY)
+            assert row.value == f"{day}T00:00:00+00:00 5 4"
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_outcomes_that_would_pass_the_ceiling_with_what_follows_are_committed_with_everybody_kept_off(
+    due: Services, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    alone: list[bool] = []
+
+    def passing(session: Session, budget: Budget) -> None:
+        alone.append(brakes._ALONE in session.info)
+        if len(alone) == 2:
+            raise brakes.CeilingPassed
+
+    monkeypatch.setattr("arrears.operations.batch.note_made", passing)
+    swept = sweep(due, who="test", budget=Budget())
+    assert alone[:3] == [False, False, True]
+    assert swept.effects == len(lines(due)) > PEOPLE - 5
+    assert "one by one" not in caplog.text
+    assert set(firsts(due).values()) <= {"done", "planned", "skipped"}
 
 
 def _noted(services: Services) -> int:

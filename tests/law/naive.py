@@ -168,7 +168,7 @@ class Books:
     payments: dict[str, list[models.LifeEvent]] = field(default_factory=lambda: defaultdict(list))
     approvals: dict[tuple[str, str], datetime] = field(default_factory=dict[tuple[str, str], datetime])
     intended: dict[str, int] = field(default_factory=dict[str, int])
-    recalled: dict[str, datetime] = field(default_factory=dict[str, datetime])
+    recalled: dict[str, tuple[datetime, int]] = field(default_factory=dict[str, tuple[datetime, int]])
 
     def __post_init__(self) -> None:
         every = self.session.exec
@@ -213,11 +213,14 @@ class Books:
         for payment in every(select(models.LifeEvent).where(models.LifeEvent.kind == "payment")):
             self.payments[payment.account_id].append(payment)
         self.approvals = {(row.case_id, row.rung): row.at for row in every(select(models.Approval))}
-        self.recalled = {row.placement: row.at for row in every(select(models.Recall)) if row.final}
+        for event in every(select(models.Event).where(models.Event.what == "recalled")):
+            assert event.id is not None
+            if event.data.get("final"):
+                self.recalled[event.data["placement"]] = (event.at, event.id)
 
-    def back(self, placed: models.Step, at: datetime) -> bool:
-        """Whether the agency has given the account back by then."""
-        return placed.reference in self.recalled and self.recalled[placed.reference] <= at
+    def back(self, placed: models.Step, at: datetime, order: int) -> bool:
+        """Whether the agency has given the account back by then; of one instant, what the log has first came first."""
+        return placed.reference in self.recalled and self.recalled[placed.reference] <= (at, order)
 
     def _touch(self, touch: Touch) -> None:
         self.touches[self.accounts[touch.account].holder_id].append(touch)
@@ -259,6 +262,8 @@ def _sent(law: Law, books: Books, step: models.Step) -> Sent:
         for other in books.steps[account.id]
         if other.case_id == step.case_id and other.status == "done" and other.at is not None and other.at < at
     ]
+    order = books.intended.get(step.reference, 0)
+    with_agency = any(other.channel == "agency" and not books.back(other, at, order) for other in earlier)
     zone = account.zones[0] if account.zones else "UTC"
     dpd = (_day(at, zone) - case.due_date).days
     threatened = any(o.stage == "legal" or law.ladder.get(o.rung, {}).get("threatens_suit") for o in earlier)
@@ -267,9 +272,9 @@ def _sent(law: Law, books: Books, step: models.Step) -> Sent:
         account=account,
         case=case,
         at=at,
-        order=books.intended.get(step.reference, 0),
+        order=order,
         channel=CONTACT[step.channel],
-        actor="third_party" if any(o.channel == "agency" and not books.back(o, at) for o in earlier) else "first_party",
+        actor="third_party" if with_agency else "first_party",
         purpose=law.purpose(step.rung),
         dpd=dpd,
         accelerated=dpd >= CHARGED_OFF or threatened,
