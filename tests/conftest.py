@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from arrears.clock import VirtualClock
 from arrears.operations.services import Services, open_services
@@ -17,6 +18,10 @@ from tests.support.portfolios import HEADER, a_row
 
 if TYPE_CHECKING:
     from tests.support.warm import Warm
+
+# How long an example takes is the machine's doing, and no word on what it is an example of.
+settings.register_profile("arrears", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("arrears")
 
 START = datetime(2026, 8, 1, 12, tzinfo=UTC)
 

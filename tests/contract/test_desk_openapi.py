@@ -29,7 +29,7 @@ from tests.support.twilio_stand_in import ACCOUNT_SID, AUTH_TOKEN
 
 ADDRESS = "https://desk.example"
 CHECKS = (not_a_server_error, status_code_conformance, response_schema_conformance)
-SETTINGS = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+SETTINGS = settings(max_examples=40, suppress_health_check=list(HealthCheck), database=None)
 
 
 @pytest.fixture

@@ -255,7 +255,6 @@ def test_a_busy_month_ends_as_the_plain_model_says(deployment: Services) -> None
             # SQLite is the faster to ask.
             max_examples=25 if deployment.ledger.on_sqlite else 10,
             stateful_step_count=20,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -650,7 +650,7 @@ def _account_state(services: Services, account: str) -> dict[str, Any]:
 _pairs = iter(range(10**6))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(raws=_lives(), order=st.randoms(use_true_random=False))
 def test_late_repeated_and_shuffled_events_end_where_those_in_order_end(
     many: Services, tmp_path_factory: pytest.TempPathFactory, raws: list[dict[str, Any]], order: Any

@@ -35,7 +35,7 @@ def lines(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.text(), st.text(), st.sampled_from(["+16175550123", ""]), st.integers(0, 10**9), st.sampled_from(["USD", "JPY"])
 )

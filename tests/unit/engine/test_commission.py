@@ -24,7 +24,7 @@ from arrears.engine.commission import (
 )
 from tests.builders import NOW
 
-LAW = settings(max_examples=40, deadline=None)
+LAW = settings(max_examples=40)
 QUARTER = Commission(Flat(2500))
 BY_AGE = ByAge(AgeOf.PLACEMENT, (Step(0, 2000), Step(90, 2500), Step(180, 3500)))
 # 20 percent until a tenth of the vintage is in, then 25, then 30 from a fifth on.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from arrears.engine.case import Case, Step, Turn
@@ -227,7 +227,6 @@ def families(draw: st.DrawFn) -> Family:
     )
 
 
-@settings(deadline=None)
 @given(families())
 def test_no_account_waits_for_ever_and_no_two_contacts_come_too_close(family: Family):
     begins = NOW - timedelta(days=40)
@@ -244,7 +243,6 @@ def test_no_account_waits_for_ever_and_no_two_contacts_come_too_close(family: Fa
     assert family.contacts == [] or family.contacts[-1][0] <= NOW + timedelta(days=30) + len(family.contacts) * step
 
 
-@settings(deadline=None)
 @given(families())
 def test_nobody_goes_while_an_older_due_could(family: Family):
     family = replace(family, asleep=frozenset())
