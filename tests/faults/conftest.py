@@ -117,9 +117,9 @@ class Skipping:
 
 @pytest.fixture
 def desk(stairs: Stairs, twilio: TwilioStandIn, request: pytest.FixtureRequest) -> Iterator[Desk]:
-    """With settings of the test's own; only a test that asks for it waits in real time."""
-    settings: dict[str, Any] = dict(getattr(request, "param", {}))
-    machine = SystemClock() if settings.pop("in_real_time", False) else Skipping()
+    """With settings of the test's own. Nobody waits in real time."""
+    settings: dict[str, Any] = getattr(request, "param", {})
+    machine = Skipping()
     # Absence is proved against Twilio's clock, which goes by whole seconds.
     twilio.now = lambda: machine.wall() + timedelta(seconds=1)
     landing = stairs.landing("sms")
