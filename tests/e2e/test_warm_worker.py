@@ -108,23 +108,24 @@ def test_a_worker_survives_what_crashes_and_hangs_begins_anew_when_worn_out_and_
     process = pool.start_worker(
         "--with-healthcheck", cold=True, ARREARS_WORKER_MOST_GIVEN_UP="2", PREFECT_WORKER_WEBSERVER_PORT=port
     )
-    fine = [pool.run("works", path=str(at_once), seconds=0.5) for _ in range(5)]
+    fine = [pool.run("works", path=str(at_once), in_company=2) for _ in range(5)]
     dying = [pool.run("dies", how=how) for how in ("ValueError", "SystemExit", "KeyboardInterrupt")]
     asynchronous = pool.run("elsewhere")
     done = wait_for("the ends", lambda: pool.ended(*fine, *dying, asynchronous))
     assert states(done) == ["Completed"] * 5 + ["Failed", "Crashed", "Crashed", "Crashed"]
     assert "asynchronous" in done[-1].state.message
-    assert most_at_once(marks(at_once)) == 2
-    assert httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).status_code == 200
+    assert wakes.most_at_once(str(at_once)) == 2
+    health = f"http://127.0.0.1:{port}/health"
+    wait_for("its word that it is well", lambda: httpx.get(health, trust_env=False, timeout=60).status_code == 200)
 
     hanging = [
-        pool.run("works", path=str(hung), seconds=600, wake_seconds=1),
-        pool.run("blocks", path=str(blocked), seconds=600, wake_seconds=1),
+        pool.run("works", path=str(hung), until=str(tmp_path / "never"), wake_seconds=10),
+        pool.run("blocks", path=str(blocked), seconds=600, wake_seconds=10),
     ]
     given_up = wait_for("the giving up", lambda: pool.ended(*hanging))
     assert states(given_up) == ["Crashed", "Crashed"]
     assert all(run.state.message.startswith("given up after") for run in given_up)
-    assert marks(hung) == ["begins", "ends"]
+    wait_for("the end in order", lambda: marks(hung) == ["begins", "ends"])
     assert marks(blocked) == ["begins"]
 
     wait_for("the new beginning", lambda: "begins anew, having given up 2 runs" in pool.log.read_text())
@@ -171,34 +172,40 @@ def test_a_wake_costs_three_calls_and_is_shown_as_it_would_be_by_any_worker(pool
 
 
 def test_told_to_stop_a_worker_ends_what_it_has_in_hand_and_leaves_the_rest(pool: Pool, tmp_path: Path) -> None:
-    path, hung = tmp_path / "marks", tmp_path / "hung"
+    path, hung, enough = tmp_path / "marks", tmp_path / "hung", tmp_path / "enough"
     process = pool.start_worker(limit=1)
-    first, second = (pool.run("works", path=str(path), seconds=1.5) for _ in range(2))
+    first, second = (pool.run("works", path=str(path), until=str(enough)) for _ in range(2))
     wait_for("the beginning", lambda: marks(path))
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=30) == 0
+    wait_for("the word", lambda: "takes nothing more" in pool.log.read_text())
+    enough.touch()
+    assert process.wait(timeout=120) == 0
     assert marks(path) == ["begins", "ends"]
     now = [pool.client.read_flow_run(run.id).state_name for run in (first, second)]
     assert sorted(now) == ["Completed", "Waiting"]
 
     process = pool.start_worker(limit=1, ARREARS_WORKER_DRAIN_SECONDS="1")
     wait_for("the rest", lambda: pool.ended(first, second))
-    hanging = pool.run("works", path=str(hung), seconds=600)
+    hanging = pool.run("works", path=str(hung), until=str(tmp_path / "never"))
     wait_for("its beginning", lambda: marks(hung))
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=120) == 0
     [left] = pool.ended(hanging) or [None]
     assert left is not None
     assert left.state.message == "the worker ended first; the sweep revives a timeline"
 
 
 def test_a_run_cancelled_while_it_is_under_way_ends_in_order_or_is_given_up(pool: Pool, tmp_path: Path) -> None:
-    short, long = tmp_path / "short", tmp_path / "long"
-    pool.start_worker(ARREARS_WORKER_CANCEL_SECONDS="1")
-    runs = pool.run("works", path=str(short), seconds=2), pool.run("works", path=str(long), seconds=600)
+    short, long, enough = tmp_path / "short", tmp_path / "long", tmp_path / "enough"
+    pool.start_worker(ARREARS_WORKER_CANCEL_SECONDS="10")
+    runs = (
+        pool.run("works", path=str(short), until=str(enough)),
+        pool.run("works", path=str(long), until=str(tmp_path / "never")),
+    )
     wait_for("their beginning", lambda: marks(short) and marks(long))
     for run in runs:
         pool.client.set_flow_run_state(run.id, Cancelling())
+    enough.touch()
     done = wait_for("their ends", lambda: pool.ended(*runs))
     assert states(done) == ["Cancelled", "Cancelled"]
     assert done[0].state.message == "cancelled; what was under way has been finished"
@@ -248,12 +255,3 @@ def test_a_process_worker_goes_on_with_the_same_timeline(house: House, client: S
     assert run.infrastructure_pid is None
     client.set_flow_run_state(run.id, Cancelling())
     assert house.run(client).state_name == "Cancelled"
-
-
-def most_at_once(words: list[str]) -> int:
-    """How many had begun and not ended, at most."""
-    now = most = 0
-    for word in words:
-        now += 1 if word == "begins" else -1
-        most = max(most, now)
-    return most

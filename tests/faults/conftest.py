@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from arrears.clock import SystemClock, VirtualClock
+from arrears.clock import VirtualClock
 from arrears.ledger.cases import read_case_file
 from arrears.operations.brakes import Budget
 from arrears.operations.services import Services
 from arrears.operations.sweep import catch_up, sweep
 from tests.support.audit import Books, books_of, step_and_case
+from tests.support.clocks import Skipping
 from tests.support.cluster import Cluster, NoServer
 from tests.support.landings import ACCOUNT, Stairs, stairs_on
 from tests.support.mortals import Mortals
@@ -92,27 +93,6 @@ class Desk:
     def catch_up(self, days: int = 0) -> int:
         """Waits for whatever needs it, by the machine's clock."""
         return catch_up(self.services, self.until + timedelta(days=days), who="test", budget=Budget()).effects
-
-
-class Skipping:
-    """A machine's clock that is put forward by whoever waits."""
-
-    def __init__(self) -> None:
-        self._ahead = timedelta(0)
-
-    def wall(self) -> datetime:
-        return SystemClock().wall() + self._ahead
-
-    now = wall
-
-    def pause(self, until: datetime) -> None:
-        self._ahead += max(until - self.wall(), timedelta(0))
-
-    def wall_at(self, moment: datetime) -> datetime:
-        return moment
-
-    def lasts(self, span: timedelta) -> timedelta:
-        return span
 
 
 @pytest.fixture

@@ -31,8 +31,9 @@ from arrears.operations.show import show
 from arrears.operations.steer import Settlement, SteeringRefused, halt, resume
 from arrears.operations.steer import settle as by_person
 from arrears.operations.sweep import sweep
-from tests.faults.conftest import Desk, Skipping
+from tests.faults.conftest import Desk
 from tests.support.audit import assert_made_once, effects_of
+from tests.support.clocks import Skipping
 from tests.support.landings import ACCOUNT, RUNGS, Stairs
 
 pytestmark = pytest.mark.faults

@@ -30,6 +30,7 @@ from arrears.channels.effect import (
 )
 from arrears.channels.sms import TwilioSms
 from arrears.channels.sms.twilio_http import Transports
+from tests.support.prefect_house import wait_for
 from tests.support.texts import NOON, NUMBER, REFERENCE, a_text, body
 from tests.support.twilio_stand_in import ACCOUNT_SID, AUTH_TOKEN, FAULTS, SENDER, TwilioStandIn
 
@@ -42,9 +43,9 @@ def sms(twilio: TwilioStandIn) -> TwilioSms:
     return TwilioSms(ACCOUNT_SID, AUTH_TOKEN, SENDER, twilio.url)
 
 
-@pytest.fixture
-def impatient(twilio: TwilioStandIn) -> TwilioSms:
-    return TwilioSms(ACCOUNT_SID, AUTH_TOKEN, SENDER, twilio.url, timeout=0.2)
+def client_for(twilio: TwilioStandIn, fault: str) -> TwilioSms:
+    """A client that loses patience only where the answer would not come anyway."""
+    return TwilioSms(ACCOUNT_SID, AUTH_TOKEN, SENDER, twilio.url, timeout=1.5 if fault in ("slow", "late") else 120)
 
 
 @pytest.fixture
@@ -162,13 +163,13 @@ def test_an_address_that_is_not_twilios_fails_no_account(twilio: TwilioStandIn):
 
 @pytest.mark.parametrize("fault", ["drop_after_accept", "cut_short", "garbage", "http_500_after_accept", "slow"])
 def test_an_accepted_text_without_an_answer_is_in_doubt_and_then_found_once(
-    twilio: TwilioStandIn, sms: TwilioSms, impatient: TwilioSms, fault: str
+    twilio: TwilioStandIn, sms: TwilioSms, fault: str
 ):
     twilio.fault(fault, seconds=60)
-    outcome = impatient.perform(a_text())
+    outcome = client_for(twilio, fault).perform(a_text())
     assert isinstance(outcome, InDoubt)
     assert_discreet(outcome)
-    [accepted] = twilio.accepted()
+    [accepted] = wait_for("its acceptance", twilio.accepted)
     assert sms.look_up(a_text()) == Found(accepted["sid"], {"status": "queued"})
     assert len(twilio.accepted()) == 1
     assert twilio.requests["POST"] == 1
@@ -185,19 +186,22 @@ def test_a_text_that_got_lost_is_in_doubt_and_then_absent(twilio: TwilioStandIn,
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_no_fault_makes_the_client_repeat_itself(twilio: TwilioStandIn, impatient: TwilioSms, fault: str):
+def test_no_fault_makes_the_client_repeat_itself(twilio: TwilioStandIn, fault: str):
     twilio.fault(fault, times=None, seconds=60)
-    impatient.perform(a_text())
+    client_for(twilio, fault).perform(a_text())
+    wait_for("the request", lambda: twilio.requests["POST"])
     assert twilio.requests["POST"] == 1
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_no_fault_makes_the_client_repeat_itself_on_a_connection_used_before(
-    twilio: TwilioStandIn, impatient: TwilioSms, fault: str, connections_stay: None
+    twilio: TwilioStandIn, fault: str, connections_stay: None
 ):
-    assert isinstance(impatient.perform(a_text()), Done)
+    client = client_for(twilio, fault)
+    assert isinstance(client.perform(a_text()), Done)
     twilio.fault(fault, times=None, seconds=60)
-    impatient.perform(a_text())
+    client.perform(a_text())
+    wait_for("the request", lambda: twilio.requests["POST"] > 1)
     assert twilio.requests["POST"] == 2
     ports = {exchange.port for exchange in twilio.exchanges}
     assert len(ports) == 1, "it was another connection"
@@ -233,7 +237,7 @@ def test_a_connection_that_was_ended_meanwhile_leaves_no_doubt(connections_stay:
         assert second.requests["POST"] == 1
 
 
-def test_threads_do_not_share_an_answer(twilio: TwilioStandIn, sms: TwilioSms):
+def test_threads_do_not_share_an_answer(twilio: TwilioStandIn, sms: TwilioSms, connections_stay: None):
     twilio.fault("429", times=None, retry_after=7, to="+15005550001")
     numbers = ["+15005550001", NUMBER] * 20
     with ThreadPoolExecutor(8) as pool:
@@ -276,15 +280,13 @@ def test_a_text_found_has_the_status_it_has_now(twilio: TwilioStandIn, sms: Twil
         assert sms.look_up(a_text()) == Found(sent.reference, {"status": status})
 
 
-def test_a_missing_text_is_not_called_absent_while_it_may_still_be_on_its_way(
-    twilio: TwilioStandIn, impatient: TwilioSms
-):
+def test_a_missing_text_is_not_called_absent_while_it_may_still_be_on_its_way(twilio: TwilioStandIn, sms: TwilioSms):
     twilio.fault("late", seconds=60)
     twilio.now = lambda: NOON + timedelta(seconds=19)
-    assert isinstance(impatient.perform(a_text()), InDoubt)
-    assert isinstance(impatient.look_up(a_text()), LookUpFailed)
+    assert isinstance(client_for(twilio, "late").perform(a_text()), InDoubt)
+    assert isinstance(sms.look_up(a_text()), LookUpFailed)
     twilio.now = lambda: NOON + timedelta(seconds=20)
-    assert impatient.look_up(a_text()) == Absent()
+    assert sms.look_up(a_text()) == Absent()
 
 
 def test_the_reference_of_another_text_is_not_mistaken_for_ours(twilio: TwilioStandIn, sms: TwilioSms):
@@ -355,16 +357,15 @@ def test_bodies_removed_at_twilio_leave_it_to_a_person(twilio: TwilioStandIn, sm
 
 @pytest.mark.parametrize("fault", ["http_500", "http_503", "429", "drop_before_accept", "cut_short", "garbage", "slow"])
 @pytest.mark.parametrize("page", [1, 2])
-def test_a_list_that_cannot_be_read_proves_nothing(twilio: TwilioStandIn, impatient: TwilioSms, fault: str, page: int):
-    twilio.now = lambda: LONG_AFTER
+def test_a_list_that_cannot_be_read_proves_nothing(twilio: TwilioStandIn, sms: TwilioSms, fault: str, page: int):
     _fill(twilio, 150)
     if page == 2:
         twilio.fault("slow", seconds=0, method="GET")
     twilio.fault(fault, seconds=60, method="GET")
-    finding = impatient.look_up(a_text())
+    finding = client_for(twilio, fault).look_up(a_text())
     assert isinstance(finding, LookUpFailed)
     assert_discreet(finding)
-    assert impatient.look_up(a_text()) == Absent()
+    assert sms.look_up(a_text()) == Absent()
 
 
 def test_wrong_credentials_prove_nothing(twilio: TwilioStandIn):

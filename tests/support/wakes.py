@@ -17,15 +17,26 @@ def _mark(path: str, word: str) -> None:
 
 
 @flow(persist_result=False)
-def works(path: str, seconds: float = 0.0) -> None:
-    """Marks its beginning and its end, however it comes."""
+def works(path: str, until: str = "", in_company: int = 0) -> None:
+    """Marks its beginning and its end, however it comes.
+
+    It ends once there is a file `until`, and once so many, itself included, have been at it at the same time.
+    """
     _mark(path, "begins")
     try:
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
+        while (until and not Path(until).exists()) or most_at_once(path) < in_company:
             time.sleep(0.02)
     finally:
         _mark(path, "ends")
+
+
+def most_at_once(path: str) -> int:
+    """How many had begun and not ended, at most, by the marks."""
+    now = most = 0
+    for word in Path(path).read_text(encoding="utf-8").split():
+        now += 1 if word == "begins" else -1
+        most = max(most, now)
+    return most
 
 
 @flow(persist_result=False)
