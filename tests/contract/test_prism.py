@@ -46,7 +46,7 @@ class Proxied:
     violations: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     def sms(self) -> TwilioSms:
-        return TwilioSms(ACCOUNT_SID, AUTH_TOKEN, SENDER, self.url)
+        return TwilioSms(ACCOUNT_SID, AUTH_TOKEN, SENDER, self.url, timeout=120)
 
     def taken(self) -> list[str]:
         """Where each violation lies since the last time, such as `response.body.status`."""
@@ -149,7 +149,7 @@ def test_a_stand_in_that_drifts_is_caught(proxied: Proxied, drift: dict[str, Any
     text = proxied.twilio.mailbox.add(to=NUMBER, body="a text", created=NOON)
     sid = text["sid"]
     text |= drift
-    client = Client(ACCOUNT_SID, AUTH_TOKEN, http_client=Transport(urlsplit(proxied.url), 10))
+    client = Client(ACCOUNT_SID, AUTH_TOKEN, http_client=Transport(urlsplit(proxied.url), 120))
     client.messages(sid).fetch()
     assert proxied.taken() == [where]
 
@@ -164,5 +164,5 @@ def test_a_stand_in_that_drifts_is_caught(proxied: Proxied, drift: dict[str, Any
 )
 def test_a_request_that_drifts_is_caught(proxied: Proxied, form: dict[str, str], where: str) -> None:
     proxied.twilio.fault("http_503")
-    requests.post(f"{proxied.url}{MESSAGES}", form, auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=10)
+    requests.post(f"{proxied.url}{MESSAGES}", form, auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=120)
     assert [place for place in proxied.taken() if place.startswith("request")] == [where]

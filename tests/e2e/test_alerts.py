@@ -104,7 +104,7 @@ def test_alerts_are_made_once_set_right_and_fired_by_a_sweep(
     # No sweep, and as short a patience as Prefect allows.
     monkeypatch.setattr("arrears.orchestration.alerts.NO_SWEEP_FOR", timedelta(seconds=10))
     assert did() == dict.fromkeys(NAMES, "unchanged") | {"no sweep": "updated"}
-    wait_for("the last", lambda: "arrears: no sweep" in triggered(client), seconds=60)
+    wait_for("the last", lambda: "arrears: no sweep" in triggered(client))
     monkeypatch.undo()
     assert did() == dict.fromkeys(NAMES, "unchanged") | {"no sweep": "updated"}
 

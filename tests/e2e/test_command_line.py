@@ -655,7 +655,9 @@ def test_an_interrupted_advance_can_be_run_again(desk: Desk) -> None:
     desk.done("enroll", desk.write(*(a_row(f"A-{n}") for n in range(1, 301))), "--at", "2026-08-01T12:00:00Z")
     err = desk.folder / "err"
     advance = ["arrears", "advance", "--until", "2026-08-03"]
-    running = desk.commands.start(advance, desk.folder, desk.environment(), desk.folder / "out", err)
+    # Small ones, so that it is in the middle of its work for long.
+    batches = desk.environment() | {"ARREARS_SWEEP_BATCH": "10"}
+    running = desk.commands.start(advance, desk.folder, batches, desk.folder / "out", err)
     while not (desk.folder / "outbox" / "sms").exists():
         assert running.poll() is None
         time.sleep(0.01)

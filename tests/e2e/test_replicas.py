@@ -42,7 +42,7 @@ def redis(tmp_path: Path) -> Iterator[int]:
         process = subprocess.Popen([program, *words], stdout=log, stderr=log)
     yield port
     process.terminate()
-    process.wait(timeout=30)
+    process.wait(timeout=180)
 
 
 @dataclass

@@ -45,10 +45,10 @@ def test_it_listens_until_it_is_told_to_end(tmp_path: Path) -> None:
     found = ADDRESS.search(process.stdout.readline())
     assert found
     address = found.group()
-    assert httpx.get(f"{address}/health/ready").json() == {"status": "ready", "stopped": None}
-    assert httpx.get(f"{address}/docs").status_code == 200
+    assert httpx.get(f"{address}/health/ready", timeout=60).json() == {"status": "ready", "stopped": None}
+    assert httpx.get(f"{address}/docs", timeout=60).status_code == 200
     process.terminate()
-    assert process.communicate(timeout=30) == ("", "")
+    assert process.communicate(timeout=180) == ("", "")
     assert process.returncode == 0
 
 
@@ -60,13 +60,13 @@ def test_what_cannot_work_is_said_and_a_taken_port_in_one_line(tmp_path: Path, w
     out, err = tmp_path / "out", tmp_path / "err"
     process = warm_prefect.start(["arrears", "serve", "--port", "0"], tmp_path, environment(), out, err)
     address = wait_for("its address", lambda: out.exists() and ADDRESS.search(out.read_text())).group()
-    refused = httpx.post(f"{address}/events", json={})
+    refused = httpx.post(f"{address}/events", json={}, timeout=60)
     assert (refused.status_code, refused.json()["detail"]) == (
         503,
         "no machine may post here: ARREARS_API_TOKEN is not set",
     )
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=180) == 0
     assert err.read_text().splitlines() == [
         "texts bear no link and ask for no reports: PUBLIC_BASE_URL and ARREARS_SECRET are not both set",
         "Twilio's requests are refused: TWILIO_AUTH_TOKEN and PUBLIC_BASE_URL are not both set",

@@ -64,7 +64,7 @@ def test_a_waiting_run_says_for_what_and_a_payment_completes_it(house: House, cl
     assert run.state.type.name == "SCHEDULED"
     assert run.state.message == "until sms-1, 2026-08-02 10:00 America/New_York"
     house.command("pay", house.account_id, "120.00", "--reference", f"P-{house.account_id}")
-    done = wait_for("the end of the run", lambda: _completed(house, client), seconds=30)
+    done = wait_for("the end of the run", lambda: _completed(house, client))
     assert done.state.message == "closed: cured"
     assert house.texts() == []
 

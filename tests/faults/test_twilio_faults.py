@@ -155,13 +155,15 @@ def test_a_text_that_may_have_gone_is_looked_up_before_it_is_sent_again(desk: De
 @pytest.mark.parametrize("desk", [{"doubt_seconds": 100}], indirect=True)
 @pytest.mark.parametrize("fault", ["slow", "late"])
 def test_a_text_that_took_longer_than_we_waited_is_found(desk: Desk, fault: str):
-    channel = next(iter(desk.services.channels.values()))
-    channel._transports._timeout = 0.3  # pyright: ignore  ten seconds in real life
-    desk.twilio.fault(fault, seconds=0.6, method="POST")
+    transports = next(iter(desk.services.channels.values()))._transports  # pyright: ignore
+    patience, transports._timeout = transports._timeout, 1.5
+    desk.twilio.fault(fault, seconds=600, method="POST")
     assert desk.sweep() == 0
     assert desk.step.status == StepStatus.INTENDED
     assert desk.sweep() == 0, "it was looked up before Twilio had settled"
     assert desk.twilio.requests["GET"] == 0
+    transports._timeout = patience
+    desk.twilio.release()
     wait_for("Twilio to have taken it", desk.twilio.accepted)
     desk.catch_up()
     assert_made_once(desk.books, ACCOUNT, desk.rung)

@@ -85,8 +85,9 @@ def _made(case: models.Case, rung: str, reference: str, **more: str) -> models.S
 
 
 def test_two_sweeps_at_once_make_every_effect_once(forty: Services, mortals: Mortals):
-    settings = {name: str(getattr(forty.settings, name)) for name in ("database_url", "outbox")}
-    order = Order({**settings, "doubt_seconds": 0, "sweep_batch": 4}, "sweep", NOON.isoformat(), manner="SIGSTOP")
+    settings: dict[str, Any] = {name: str(getattr(forty.settings, name)) for name in ("database_url", "outbox")}
+    settings |= {"doubt_seconds": 0, "sweep_batch": 4, "lease_seconds": 3600}
+    order = Order(settings, "sweep", NOON.isoformat(), manner="SIGSTOP")
     pids: list[int] = []
     # The first is in the middle of a batch, and the second has just made another, when both go on together.
     for where in (BEFORE_THE_EFFECT, AFTER_THE_EFFECT):
@@ -172,7 +173,7 @@ def test_an_answer_that_comes_after_the_lease_does_not_undo_what_others_have_beg
     twilio.now = lambda: now() + timedelta(seconds=1)
     twilio.fault("429", retry_after=0)
     more = at_twilio(twilio)
-    slow = stopped(mortals, landing, AFTER_THE_EFFECT, lease_seconds=2, **more)
+    slow = stopped(mortals, landing, AFTER_THE_EFFECT, lease_seconds=8, **more)
     with landing.services(**more) as services:
         step, _ = step_and_case(books_of(services), ACCOUNT, landing.rung)
         assert step.lease_until is not None

@@ -21,7 +21,7 @@ def desk(services: Services, portfolio: Portfolio) -> Iterator[httpx.Client]:
     work(services, portfolio)
     with (
         serving(services) as (_, address),
-        httpx.Client(base_url=address, headers={"Authorization": f"Bearer {API_TOKEN}"}) as client,
+        httpx.Client(base_url=address, headers={"Authorization": f"Bearer {API_TOKEN}"}, timeout=60) as client,
     ):
         yield client
 
@@ -70,7 +70,7 @@ def test_who_may_not_post_changes_nothing(services: Services, desk: httpx.Client
     before = dump(services)
     payment = as_document(services, "payment", "good", GOOD["payment"])
     for header in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {API_TOKEN}"}):
-        answer = httpx.post(f"{desk.base_url}/events", json=payment, headers=header)
+        answer = httpx.post(f"{desk.base_url}/events", json=payment, headers=header, timeout=60)
         assert (answer.status_code, answer.json()["detail"]) == (401, "the token is missing or wrong")
     assert desk.post("/events", content=b"x" * 70_000).status_code == 413
     assert desk.post("/events", content=(b"x" * 1000 for _ in range(70))).status_code == 413, "of no stated length"

@@ -36,7 +36,7 @@ class Browser:
     services: Services
     link: str
     # Making a client takes longer than all else here.
-    client: httpx.Client = field(default_factory=httpx.Client)
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))
 
     def look(self) -> httpx.Response:
         return self.client.get(self.link)
@@ -155,7 +155,7 @@ def test_a_paid_account_says_so_and_takes_no_promise(browser: Browser) -> None:
 def test_an_expired_link_a_changed_one_and_one_for_another_purpose_open_nothing(browser: Browser) -> None:
     house, before = browser.services, dump(browser.services)
     address = browser.link.rpartition("/")[0]
-    expired = httpx.get(f"{address}/{a_mark(house, days=-1)}")
+    expired = httpx.get(f"{address}/{a_mark(house, days=-1)}", timeout=60)
     assert (expired.status_code, "has expired" in expired.text) == (410, True)
     whole = a_mark(house)
     changed = [
@@ -176,6 +176,6 @@ def test_a_link_works_for_the_days_it_was_given(services: Services, portfolio: P
     with serving(services) as (house, address):
         link = f"{address}/a/{a_mark(house)}"
         until(services, 4)
-        assert httpx.get(link).status_code == 200
+        assert httpx.get(link, timeout=60).status_code == 200
         until(services, 33)
-        assert httpx.get(link).status_code == 410
+        assert httpx.get(link, timeout=60).status_code == 410

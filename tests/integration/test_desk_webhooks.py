@@ -41,7 +41,7 @@ class Twilio:
     services: Services
     address: str
     # Making a client takes longer than all else here.
-    client: httpx.Client = field(default_factory=httpx.Client)
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))
 
     def post(self, url: str, fields: dict[str, str], *, signature: str | None = None, body: bytes | None = None):
         signed = RequestValidator(AUTH_TOKEN).compute_signature(url, fields)
@@ -104,7 +104,7 @@ def test_one_byte_changed_a_forged_and_an_unsigned_request_are_refused(twilio: T
     forged = genuine[:-2] + ("E=" if genuine.endswith("A=") else "A=")
     for signature in ("", "x", forged, RequestValidator("other").compute_signature(url, fields), "é"):
         assert twilio.post(url, fields, signature=signature).status_code == 403
-    assert httpx.post(url, data=fields).status_code == 403
+    assert httpx.post(url, data=fields, timeout=60).status_code == 403
     assert twilio.post(f"{url}?more=1", fields, signature=genuine).status_code == 403
     other = fields | {"AccountSid": "AC" + "1" * 32}
     assert twilio.post(url, other).status_code == 403
@@ -247,5 +247,5 @@ def test_the_text_went_out_with_a_link_and_asks_for_reports(services: Services, 
         body = move.intent.payload["body"]
         assert f"{address}/a/{move.intent.reference}." in body
         link = body.split("Pay: ")[1].split()[0]
-        page = httpx.get(link)
+        page = httpx.get(link, timeout=60)
         assert (page.status_code, "120.00" in page.text, "Ann" in page.text) == (200, True, False)

@@ -70,7 +70,7 @@ def work(settings: dict[str, Any], side: int, how: str, barrier: Barrier) -> Non
     services = open_services(Settings(**settings), live=False).at(VirtualClock(DUE))
     try:
         for holder in range(ROUNDS):
-            barrier.wait(timeout=60)
+            barrier.wait(timeout=280)
             if how == "advance":
                 advance(services, card(holder, side), who=f"side {side}")
             else:
@@ -93,7 +93,7 @@ def play(settings: Settings, portfolio: Path, how: str) -> list[Result]:
     for side in sides:
         side.start()
     for side in sides:
-        side.join(timeout=120)
+        side.join(timeout=600)
     assert [side.exitcode for side in sides] == [0, 0]
     with services.ledger.read() as session:
         found = [

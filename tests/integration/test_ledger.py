@@ -19,7 +19,7 @@ from tests.support.forks import forks
 
 
 def open_ledger(url: str, together: Barrier) -> None:
-    together.wait(timeout=60)
+    together.wait(timeout=280)
     Ledger.open(url).close()
 
 
@@ -29,7 +29,7 @@ def test_four_processes_may_open_a_new_ledger_at_once(new_database_url: str) -> 
     for opener in openers:
         opener.start()
     for opener in openers:
-        opener.join(timeout=120)
+        opener.join(timeout=600)
     assert [opener.exitcode for opener in openers] == [0] * 4
     with Ledger.open(new_database_url).read() as session:
         assert session.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == [

@@ -119,7 +119,7 @@ class _Meeting(Ledger):
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger._engine, ledger._limits, ledger.machine)
-        self._barrier = Barrier(2, timeout=60)
+        self._barrier = Barrier(2, timeout=280)
         self._met = local()
 
     @contextmanager

@@ -405,7 +405,7 @@ def test_threads_get_their_own_answers(twilio: TwilioStandIn, sms: TwilioSms):
 def test_other_users_of_urllib3_keep_their_log(twilio: TwilioStandIn, sms: TwilioSms, caplog: pytest.LogCaptureFixture):
     sms.perform(a_text())
     assert not [record for record in caplog.records if record.name.startswith("urllib3")]
-    requests.get(f"{twilio.url}/_faults", timeout=5)
+    requests.get(f"{twilio.url}/_faults", timeout=60)
     assert [record for record in caplog.records if record.name.startswith("urllib3")]
 
 
@@ -427,9 +427,9 @@ def test_the_stand_in_as_a_process_keeps_what_it_accepted(tmp_path: Path, monkey
             assert isinstance(sms.look_up(intent), expected)
             if expected is Absent:
                 order = [{"fault": "drop_after_accept", "match": {"body": REFERENCE}}]
-                requests.post(f"{url}/_faults", json=order, timeout=5).raise_for_status()
+                requests.post(f"{url}/_faults", json=order, timeout=60).raise_for_status()
                 assert isinstance(sms.perform(intent), InDoubt)
-            assert len(requests.get(f"{url}/_messages", timeout=5).json()) == 1
+            assert len(requests.get(f"{url}/_messages", timeout=60).json()) == 1
             process.kill()
 
 

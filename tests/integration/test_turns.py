@@ -37,7 +37,7 @@ def test_one_at_a_time_and_the_next_when_it_ends(services: Services) -> None:
 
 def test_the_turn_of_a_process_that_was_killed_is_free_at_once(services: Services) -> None:
     command = [sys.executable, "-c", DIES, services.settings.database_url]
-    died = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, timeout=60)
+    died = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, timeout=180)
     assert (died.stdout, died.returncode) == ("has it\n", -9), died.stderr
     with turn(services) as mine:
         assert mine is not None

@@ -128,19 +128,19 @@ def test_metrics_are_for_who_has_the_token_or_an_inner_port(
     if not services.ledger.on_sqlite:
         pytest.skip("the same on either database")
     with serving(services) as (_, address):
-        assert httpx.get(f"{address}/metrics").status_code == 503
+        assert httpx.get(f"{address}/metrics", timeout=60).status_code == 503
     port = free_port()
     settings = services.settings.model_copy(update={"metrics_token": "to-prometheus", "metrics_port": port})
     house = replace(services, settings=settings)
     with serving(house) as (_, address):
-        refused = httpx.get(f"{address}/metrics", headers={"Authorization": "Bearer other"})
-        shown = httpx.get(f"{address}/metrics", headers={"Authorization": "Bearer to-prometheus"})
+        refused = httpx.get(f"{address}/metrics", headers={"Authorization": "Bearer other"}, timeout=60)
+        shown = httpx.get(f"{address}/metrics", headers={"Authorization": "Bearer to-prometheus"}, timeout=60)
     assert (refused.status_code, shown.status_code) == (401, 200)
     assert numbers(shown.text)["arrears_ledger_up"] == 1
     assert expose(services) is None
     end = expose(house)
     assert end is not None
-    assert numbers(httpx.get(f"http://127.0.0.1:{port}/metrics").text)["arrears_ledger_up"] == 1
+    assert numbers(httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=60).text)["arrears_ledger_up"] == 1
     assert expose(house) is None
     assert f"no metrics: 127.0.0.1:{port}: Address already in use" in caplog.text
     end()

@@ -42,7 +42,7 @@ def year(folder: Path, policies: Path, **size: Any) -> tuple[Year, Audit]:
     return lived, found
 
 
-@pytest.mark.timeout(7200 if FULL else 300)
+@pytest.mark.timeout(7200 if FULL else 900)
 def test_a_year_of_accounts_everywhere_breaks_no_rule(tmp_path: Path) -> None:
     size = {"accounts": 1000, "days": 365} if FULL else {"accounts": 26, "days": 170}
     lived, found = year(tmp_path, copy_of_the_policies(tmp_path / "policies"), seed=20261124, **size)

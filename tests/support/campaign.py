@@ -178,7 +178,7 @@ class Deployment:
     def tell(self, fact: Fact) -> None:
         """Tell it until it is taken, and then once more, as whoever got no answer does."""
         for _ in range(2):
-            wait_for(f"the taking of {fact.path}", lambda: self._told(fact), seconds=60)
+            wait_for(f"the taking of {fact.path}", lambda: self._told(fact), seconds=180)
 
     def _told(self, fact: Fact) -> bool:
         address = f"{self.address}{fact.path}"
@@ -212,7 +212,7 @@ class Deployment:
                     {"AccountSid": ACCOUNT_SID, "MessageSid": text["sid"], **status},
                     form=True,
                 )
-                wait_for("the taking of a report", partial(self._told, report), seconds=60)
+                wait_for("the taking of a report", partial(self._told, report), seconds=180)
             self._reported += 1
 
     def next_moment(self, facts: Sequence[Fact]) -> datetime | None:
@@ -411,7 +411,7 @@ def live(deployment: Deployment, fire: Fire, *, faults: int) -> None:
         while facts and facts[0].at <= moment:
             deployment.tell(facts.pop(0))
         try:
-            wait_for(f"all that is due at {moment}", deployment.is_quiet, seconds=120)
+            wait_for(f"all that is due at {moment}", deployment.is_quiet, seconds=600)
             deployment.report_texts()
         except Timeout as error:
             if fire.failure is not None:
@@ -429,5 +429,5 @@ def retried(ask: Callable[[], Any]) -> Any:
             return True
         return False
 
-    wait_for("the ledger", asked, seconds=60)
+    wait_for("the ledger", asked, seconds=180)
     return answer[0]

@@ -88,7 +88,7 @@ class Cluster:
     def connect(self, database: str = "arrears") -> psycopg.Connection:
         """A connection by hand, every statement by itself."""
         return psycopg.connect(
-            host=self.host, port=self.port, user="postgres", dbname=database, connect_timeout=5, autocommit=True
+            host=self.host, port=self.port, user="postgres", dbname=database, connect_timeout=30, autocommit=True
         )
 
     def start(self) -> None:
@@ -189,7 +189,7 @@ class Cluster:
         # The postmaster itself, not who changed user for it.
         lines = (self.data / "postmaster.pid").read_text().splitlines()
         os.kill(int(lines[0]), sign)
-        self.process.wait(timeout=60)
+        self.process.wait(timeout=180)
 
     def _as_user(self, command: list[str]) -> list[str]:
         full = [str(self._bin / command[0]), *command[1:]]

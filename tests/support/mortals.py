@@ -84,7 +84,7 @@ class Mortals:
     def __exit__(self, *_: object) -> None:
         assert self._parent.stdin
         self._parent.stdin.close()
-        self._parent.wait(timeout=30)
+        self._parent.wait(timeout=180)
 
     def run(self, order: Order) -> End:
         """One child from beginning to end."""

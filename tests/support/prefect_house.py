@@ -89,7 +89,7 @@ class PrefectServer:
             database.write_bytes(_new_database(self.warm))
         command = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port), *options]
         self.process = self.begin(command, self.home / "server.log")
-        wait_for("the start of Prefect's server", self._answers, seconds=120)
+        wait_for("the start of Prefect's server", self._answers)
 
     def stop(self) -> None:
         """End the server and whatever it started."""
@@ -112,7 +112,7 @@ class PrefectServer:
         if self.warm is not None:
             ran = self.warm.run(command, ROOT, environment)
         else:
-            done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=120)
+            done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=300)
             ran = Ran(done.returncode, done.stdout, done.stderr)
         assert ran.code == 0, f"{' '.join(command)}\n{ran.out}\n{ran.err}"
         return ran.out
@@ -154,7 +154,7 @@ def end(process: AnyProcess, sign: signal.Signals = signal.SIGKILL) -> None:
         os.killpg(process.pid, sign)
     except ProcessLookupError:
         return
-    process.wait(timeout=30)
+    process.wait(timeout=180)
 
 
 def free_port() -> int:

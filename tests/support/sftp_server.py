@@ -73,7 +73,7 @@ class SftpServer:
         for pid in [*_children(self._process.pid), self._process.pid]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self._process.wait(timeout=10)
+        self._process.wait(timeout=60)
         self._process = None
 
     def _keys(self) -> None:
@@ -86,7 +86,7 @@ class SftpServer:
         (self.home / "config").write_text(_CONFIG.format(port=self.port, home=self.home))
 
     def _wait_until_it_answers(self) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=5) as link:
                 if link.recv(4).startswith(b"SSH-"):

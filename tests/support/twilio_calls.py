@@ -102,7 +102,7 @@ class TwilioVoice:
     account_sid: str
     auth_token: str
     asked: Mapping[str, str]
-    client: httpx.Client = field(default_factory=httpx.Client)
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))
 
     def agent_answers(self) -> httpx.Response:
         """The collector picks up."""

@@ -136,6 +136,7 @@ class TwilioStandIn:
         self.exchanges: deque[Exchange] = deque(maxlen=10_000)
         self.requests: Counter[str] = Counter()
         self.closing = threading.Event()
+        self._released = threading.Event()
         self.credentials = "Basic " + base64.b64encode(f"{account_sid}:{auth_token}".encode()).decode()
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", port), _Handler)
@@ -152,6 +153,7 @@ class TwilioStandIn:
 
     def __exit__(self, *_: object) -> None:
         self.closing.set()
+        self._released.set()
         self._server.shutdown()
         self._server.server_close()
         self.hang_up()
@@ -182,6 +184,14 @@ class TwilioStandIn:
     def order(self, *faults: Fault) -> None:
         with self._lock:
             self.faults.extend(faults)
+
+    def release(self) -> None:
+        """Whatever takes its time is over, now and from now on."""
+        self._released.set()
+
+    def take_time(self, seconds: float) -> None:
+        """Let so many seconds pass, or fewer where they end before."""
+        self._released.wait(seconds)
 
     def accepted(self) -> list[dict[str, Any]]:
         """Every text accepted, oldest first."""
@@ -294,7 +304,7 @@ class _Handler(BaseHTTPRequestHandler):
                 port=self.client_address[1],
             )
         )
-        self.server.stand_in.closing.wait(reply.after)
+        self.server.stand_in.take_time(reply.after)
         self._send(reply)
 
     def _reply(self, fault: Fault | None, path: str, fields: Mapping[str, str]) -> _Reply:
@@ -310,8 +320,10 @@ class _Handler(BaseHTTPRequestHandler):
             case "429", Fault(retry_after=retry_after):
                 headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
                 return replace(_error(429, 20429, "Too Many Requests"), headers=headers)
-            case "late", Fault(seconds=seconds) if self.server.stand_in.closing.wait(seconds):
-                return _Reply(None, manner="drop")
+            case "late", Fault(seconds=seconds):
+                self.server.stand_in.take_time(seconds)
+                if self.server.stand_in.closing.is_set():
+                    return _Reply(None, manner="drop")
         reply = self._do(path, fields)
         match name, fault:
             case "drop_after_accept", _:

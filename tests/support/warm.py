@@ -37,7 +37,7 @@ from arrears.settings import ROOT, Settings
 from tests.support.portfolios import HEADER, a_row
 
 BIN = Path(sys.executable).parent
-TIMEOUT = 120
+TIMEOUT = 300
 # What `prefect` imports when it comes to it, for its server, its workers and its deployments; and `arrears serve`.
 PREFECT = (
     "arrears.desk.app", "arrears.orchestration.worker", "flows.agency", "flows.enroll", "flows.escalate",
