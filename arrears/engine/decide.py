@@ -143,9 +143,7 @@ def decide(case: Case, ladder: Ladder, *, now: datetime) -> Decision:
         if place < resumes and not climb.attempts and not rung.gives and not rung.stands_in_for:
             return Skip(rung, attempt, due or now, f"passed over for {ladder.terms.after_broken}: a promise was broken")
         if place < theirs and rung.channel.reaches_the_holder and not rung.gives:
-            if climb.attempts and not climb.open:
-                continue
-            return Skip(rung, attempt, due or now, f"passed over: the account is with agency {case.with_agency}")
+            continue  # not skipped: if the account comes back, the rung's lateness decides
         if rung.until_dpd is not None and (today - case.due_date).days >= rung.until_dpd:
             if climb.attempts and not climb.open:
                 continue
@@ -302,7 +300,7 @@ def _place_of_agency(ladder: Ladder, climbs: dict[str, _Climb]) -> int:
     places = (
         p
         for p, rung in enumerate(ladder.rungs)
-        if rung.stage is Stage.AGENCY and climbs.get(rung.name, _UNTOUCHED).done_at
+        if rung.channel is ChannelName.AGENCY and climbs.get(rung.name, _UNTOUCHED).done_at
     )
     return max(places, default=0)
 

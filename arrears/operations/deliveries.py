@@ -110,6 +110,7 @@ def gone_after_all(session: Session, step: models.Step, sid: str, *, who: str, a
     if not never_sent or step.intended_wall is None:
         return
     step.status, step.proof, step.at, step.reason, step.not_before = StepStatus.DONE, sid, at, "", None
+    step.unreached, step.again_at, step.needs_person = False, None, False
     session.add(step)
     case = session.get_one(models.Case, step.case_id)
     raise_stage(case, step)

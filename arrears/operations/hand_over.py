@@ -20,6 +20,7 @@ from arrears.channels.effect import Found
 from arrears.channels.sealing import HandOffFailed, ending, seal
 from arrears.engine.partners import Partner
 from arrears.ledger.absent import insert_if_absent
+from arrears.ledger.database import LedgerBusy
 from arrears.ledger.owner import is_free, new_claim
 from arrears.operations.backoff import backoff
 from arrears.operations.brakes import stopped_why
@@ -126,21 +127,31 @@ class _Errand:
                     held.add(item.group)
                     self.result.waiting += 1
                     continue
-                self.in_hand = row
-                try:
-                    self._one(item, row)
-                except _TakenOver:
+                failed = self._try(item, row)
+                if failed is not None:
                     held.add(item.group)
-                    self.result.waiting += 1
-                except HandOffFailed as error:
-                    held.add(item.group)
-                    self._put_off(item, row, str(error))
-                    if error.everywhere:
+                    if failed.everywhere:
                         self.result.waiting += len(items) - number - 1
                         return
         finally:
             if self.folder is not None:
                 self.folder.close()
+
+    def _try(self, item: Finished, row: models.Handoff) -> HandOffFailed | None:
+        """Hand the file over; what kept it from being, which is noted unless that is another's to do by now."""
+        self.in_hand = row
+        try:
+            try:
+                self._one(item, row)
+            except _TakenOver:
+                raise
+            except HandOffFailed as error:
+                self._put_off(item, row, str(error))
+                return error
+        except _TakenOver as error:
+            self.result.waiting += 1
+            return error
+        return None
 
     def _claim(self, item: Finished) -> models.Handoff | None:
         """The row of the file, ours from now on; None when it is not to be handed over now."""
@@ -218,14 +229,14 @@ class _Errand:
         return self.folder
 
     def _keep(self) -> None:
-        """Keep the file ours for as long as its bytes travel. Raises _TakenOver."""
-        row = self.in_hand
-        if (
-            row is not None
-            and row.lease_until is not None
-            and self.services.clock.wall() > row.lease_until - _LEASE / 2
-        ):
-            self._note(row)
+        """Keep the file ours for as long as its bytes travel. Raises _TakenOver.
+
+        A ledger that cannot be asked just now is asked at the next block, and in any case before the naming.
+        """
+        row, wall = self.in_hand, self.services.clock.wall()
+        if row is not None and row.lease_until is not None and wall > row.lease_until - _LEASE / 2:
+            with suppress(LedgerBusy):
+                self._note(row)
 
     def _in_doubt(self, item: Finished, row: models.Handoff) -> None:
         why = "it may have arrived and been taken away since; ask the partner"
@@ -247,7 +258,7 @@ class _Errand:
         changes = {"lease_until": self.services.clock.wall() + _LEASE} | changes
         with self.services.ledger.write() as session:
             kept = session.get_one(models.Handoff, row.id, with_for_update=True)
-            if kept.owner != row.owner:
+            if kept.owner != row.owner or kept.status == REPLACED:
                 raise _TakenOver("another process has it")
             for name, value in changes.items():
                 setattr(kept, name, value)

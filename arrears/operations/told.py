@@ -114,6 +114,7 @@ def told_after_all(session: Session, carrier: models.Step, *, who: str, at: date
         case = _case(session, step)
         step.status, step.proof, step.at, step.reason = StepStatus.DONE, carrier.proof, carrier.at, told_in(carrier)
         step.carried_by, step.payload, step.not_before = carrier.reference, what_was_said(carrier.payload), None
+        step.unreached, step.again_at, step.needs_person = False, None, False
         raise_stage(case, step)
         why = f"it was {told_in(carrier)}, which was taken for never made"
         _log(session, "done", step, case, why, carrier=carrier, who=who, at=at, wall=wall)

@@ -18,6 +18,7 @@ from prefect.client.schemas.filters import (
     FlowFilterName,
     FlowRunFilter,
     FlowRunFilterEndTime,
+    FlowRunFilterId,
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
@@ -45,6 +46,8 @@ RETIRED = "the sweep drives this account from now on"
 # A case that only an event or a person can move is looked at again after this long all the same.
 LOOK_AGAIN = timedelta(days=30)
 _PAGE = 200
+# As many as a sweep lists at a time.
+_MOST_LATE = 10_000
 # By how much the clock of whoever ended a run may be behind ours for it to be seen.
 _CLOCKS_APART = timedelta(days=1)
 # How long a worker gets to end a run that is being cancelled.
@@ -193,17 +196,19 @@ def halt_cancelled(services: Services) -> tuple[str, ...]:
     """Halt every case whose timeline an operator cancelled: they meant it. Raises PrefectUnreachable.
 
     A run left `Cancelling` because no process was there to end is brought to Cancelled. What had ended long before the
-    last look is not looked at again: a portfolio's cancelled runs only ever become more.
+    last look is not looked at again: a portfolio's cancelled runs only ever become more. But a run that had ended
+    otherwise before it was cancelled keeps the time of that end: the runs of what a sweep would advance are asked for.
     """
     halted: list[str] = []
     began = services.clock.wall()
     with services.ledger.read() as session:
         looked = state.get(session, state.CANCELLED_SEEN)
     since = parse_instant(looked) - _CLOCKS_APART if looked else None
+    late = _late(services)
     with prefect_api() as client:
         # Read whole before any of them is ended: the pages would shift.
         cancelling = list(_runs(client, StateType.CANCELLING))
-        for page in chain(cancelling, _runs(client, StateType.CANCELLED, since)):
+        for page in chain(cancelling, _runs(client, StateType.CANCELLED, since), _cancelled_of(client, late)):
             for account_id, run_id in _driven_by(services, page):
                 why, now = "its run was cancelled in Prefect", services.clock.now()
                 if halt(services, account_id, why=why, who="operator", at=now, run_id=run_id):
@@ -258,6 +263,36 @@ def _runs(client: SyncPrefectClient, type: StateType, since: datetime | None = N
     of_type = FlowRunFilterState(type=FlowRunFilterStateType(any_=[type]))
     ended = FlowRunFilterEndTime.model_validate({"after_": since}) if since else None
     wanted = FlowRunFilter(state=of_type, end_time=ended)
+    yield from _pages(client, wanted)
+
+
+def _late(services: Services) -> list[UUID]:
+    """The timelines of cases that a sweep advances, because they are late."""
+    grace = services.clock.lasts(timedelta(seconds=services.settings.sweep_grace_seconds))
+    case = models.Case
+    with services.ledger.read() as session:
+        late = session.exec(
+            select(col(case.flow_run_id))
+            .where(
+                col(case.next_due_at) <= services.clock.now() - grace,
+                case.driver == TIMELINE,
+                col(case.status).not_in((CaseStatus.HALTED, CaseStatus.CLOSED)),
+            )
+            .order_by(col(case.next_due_at))
+            .limit(_MOST_LATE)
+        )
+        return [UUID(run_id) for run_id in late if run_id]
+
+
+def _cancelled_of(client: SyncPrefectClient, run_ids: list[UUID]) -> Iterator[list[FlowRun]]:
+    """Of these timelines, those that somebody cancelled."""
+    cancelled = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CANCELLED]))
+    for start in range(0, len(run_ids), _PAGE):
+        some = FlowRunFilterId(any_=run_ids[start : start + _PAGE])
+        yield from _pages(client, FlowRunFilter(id=some, state=cancelled))
+
+
+def _pages(client: SyncPrefectClient, wanted: FlowRunFilter) -> Iterator[list[FlowRun]]:
     for offset in count(0, _PAGE):
         page = client.read_flow_runs(
             flow_filter=FlowFilter(name=FlowFilterName(any_=["escalate"])),

@@ -10,9 +10,9 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.states import Cancelling, Running, Scheduled
+from prefect.states import Cancelled, Cancelling, Crashed, Running, Scheduled
 
-from arrears.clock import iso, machine_time
+from arrears.clock import VirtualClock, iso, machine_time
 from arrears.ledger import state
 from arrears.ledger.cases import read_case_file
 from arrears.operations.pay import pay
@@ -202,6 +202,27 @@ def test_of_cancelled_runs_only_what_has_ended_since_the_last_look_is_looked_at(
             state.put(session, state.CANCELLED_SEEN, iso(machine_time() + timedelta(days=2)))
         assert halt_cancelled(house.services) == ()
         assert halt_cancelled(house.services) == (house.account_id,)
+
+
+def test_a_run_that_had_ended_long_before_it_was_cancelled_is_found_when_its_case_is_late(
+    house: House, client: SyncPrefectClient
+) -> None:
+    """Prefect keeps the time of the first end."""
+    house.lay_clock("2026-08-01T12:00:00Z")
+    house.start_worker()
+    house.enroll()
+    run = wait_for("the wait", lambda: waiting(house, client))
+    with temporary_settings({PREFECT_API_URL: house.server.environment["PREFECT_API_URL"]}):
+        client.set_flow_run_state(run.id, Crashed(), force=True)
+        with house.services.ledger.write() as session:
+            state.put(session, state.CANCELLED_SEEN, iso(machine_time() + timedelta(days=2)))
+        client.set_flow_run_state(run.id, Cancelled(), force=True)
+        due = due_of(house)
+        assert due is not None
+        assert halt_cancelled(house.services) == ()
+        with house.services.ledger.write() as session:
+            state.put(session, state.CANCELLED_SEEN, iso(machine_time() + timedelta(days=2)))
+        assert halt_cancelled(house.services.at(VirtualClock(due + timedelta(days=1)))) == (house.account_id,)
 
 
 def _completed(house: House, client: SyncPrefectClient):

@@ -332,6 +332,22 @@ def test_who_is_overtaken_sends_nothing_and_says_nothing(placed: Services, tmp_p
 
 
 @BOTH_DATABASES
+def test_who_is_overtaken_and_fails_then_ends_nobody_elses_errand(placed: Services, tmp_path: Path) -> None:
+    """It stood still, and when it goes on its connection is dead."""
+    folder, moved = tmp_path / "theirs", tmp_path / "moved"
+    folder.mkdir()
+    services = to(placed, folder.as_uri())
+
+    def overtaken(path: str) -> None:
+        assert hand_over(later(services, hours=2)).sent == [path]
+        (services.settings.outbox / path).rename(moved)
+
+    slow = hand_over(services, progress=overtaken)
+    assert (slow.sent, slow.waiting, slow.problems) == ([], 1, [])
+    assert handoffs(services) == [(NAME, "done")]
+
+
+@BOTH_DATABASES
 def test_a_file_that_travels_for_hours_stays_with_who_sends_it(
     placed: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -360,7 +360,6 @@ def test_an_agency_keeps_an_account_of_which_something_older_is_heard(enrolled: 
     assert (cases(enrolled)[-1], placed(enrolled)) == ((15, "delinquent", ""), [("agency-1", "placed", "")])
     # The case that answers now was cured while it had come to its second text; what it left out is the agency's to do.
     assert until(enrolled, 126).by_channel == {}
-    assert last(enrolled, "letter-1")["reason"] == "passed over: the account is with agency northside"
     posted(enrolled, "30.00", "P-0", day=20)
     assert (cases(enrolled)[-1], placed(enrolled)) == ((30, "delinquent", ""), [("agency-1", "placed", "")])
     posted(enrolled, "100.00", "P-2")

@@ -455,6 +455,10 @@ def test_a_message_taken_for_never_sent_that_had_gone_has_told_of_every_card(
     assert reconcile(short, move.intent, move.channel, who="another") is StepStatus.PLANNED
     if paid:
         settle_up(services, "A-3")
+    with services.ledger.write() as session:
+        # As a step is left for which no letter stands in any more, and which a person is to look at.
+        for each in session.exec(select(models.Step)):
+            each.unreached, each.needs_person = True, True
     report(services, move.intent.reference, sid="SM1", status="delivered", error_code="")
     sweep(services, who="another", budget=Budget())
     assert texts(services) == []
@@ -464,6 +468,8 @@ def test_a_message_taken_for_never_sent_that_had_gone_has_told_of_every_card(
         assert (told["status"], told["proof"]) == ("done", "SM1")
         assert told["at"] == carrier["at"] is not None
         assert told["carried_by"] == (None if account == "A-1" else carrier["reference"])
+    with services.ledger.read() as session:
+        assert not any(each.unreached or each.needs_person for each in session.exec(select(models.Step)))
     assert show(services, "A-2")["next"]["rung"] == "sms-2"
 
 

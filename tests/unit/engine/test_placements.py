@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arrears.engine.decide import Close, Perform, Skip, Wait, decide
-from arrears.engine.ladder import DaysPastDue, Ladder, RecallTerms, Returned
+from arrears.engine.ladder import DaysPastDue, Ladder, Late, RecallTerms, Returned
 from arrears.engine.life.events import LifeEvent
 from arrears.engine.life.placements import (
     Placed,
@@ -206,18 +206,36 @@ def test_a_second_agency_gets_the_account_when_the_first_has_given_it_back() -> 
 
 def test_while_an_agency_has_the_account_nothing_goes_out_that_was_for_the_time_before() -> None:
     """Of a case that answers for what another was placed for, little has been done."""
-    placed = a_step("agency-1", days_ago=10)
-    case = a_case(placed, dpd=150)
-    assert isinstance(decide(case, standard_ladder(), now=NOW), Skip)
+    case = a_case(a_step("agency-1", days_ago=10), dpd=150)
+    ladder = standard_ladder()
+    late = tuple(replace(rung, late=Late.GO) if rung.name == "letter-3" else rung for rung in ladder.rungs)
+    for of in (ladder, replace(ladder, rungs=late)):
+        assert isinstance(decide(replace(case, with_agency="northside"), of, now=NOW), Wait)
+    # It has come back: what may go late goes, as if there had been no agency.
+    back = replace(case, returned=frozenset({"agency-1"}))
     skipped: list[str] = []
-    while isinstance(move := decide(replace(case, with_agency="northside"), standard_ladder(), now=NOW), Skip):
-        assert move.reason == "passed over: the account is with agency northside"
+    while isinstance(move := decide(back, replace(ladder, rungs=late), now=NOW), Skip):
         step = a_step(move.rung.name, days_ago=0, status=StepStatus.SKIPPED, attempt=move.attempt)
-        case = replace(case, steps=(*case.steps, step))
+        back = replace(back, steps=(*back.steps, step))
         skipped.append(move.rung.name)
-    assert isinstance(move, Wait)
-    before = standard_ladder().rungs[: standard_ladder().rungs.index(standard_ladder().by_name["agency-1"])]
-    assert skipped == [rung.name for rung in before if not rung.stands_in_for and not rung.gives]
+    assert isinstance(move, Perform)
+    assert move.rung.name == "letter-3"
+    assert "sms-1" in skipped
+
+
+def test_what_comes_after_the_agency_goes_on_though_it_is_of_its_stage() -> None:
+    """Letters in the agency's name are of its stage, and come after it."""
+    ladder = standard_ladder()
+    agency, letter = ladder.by_name["agency-1"], ladder.by_name["letter-3"]
+    theirs = replace(letter, name="letter-4", stage=agency.stage, due=DaysPastDue(100, letter.due.at), requires=())
+    later = replace(theirs, name="letter-5", due=DaysPastDue(101, letter.due.at))
+    theirs = replace(theirs, late=Late.GO)
+    place = ladder.rungs.index(agency) + 1
+    more = replace(ladder, rungs=(*ladder.rungs[:place], theirs, later, *ladder.rungs[place:]))
+    done = (a_step("agency-1", days_ago=50), a_step("letter-5", days_ago=5))
+    move = decide(replace(a_case(*done, dpd=150), with_agency="northside"), more, now=NOW)
+    assert isinstance(move, Perform)
+    assert move.rung.name == "letter-4"
 
 
 def test_of_calls_that_go_on_none_is_made_any_more_once_an_agency_calls() -> None:
