@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from datetime import date
 
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlmodel import Session
 
 import models
+from arrears.ledger.absent import insert_into
 
 AgencyBatch = models.PlacementBatch | models.RecallBatch
 _OWED = "owed"
@@ -25,11 +24,10 @@ def owe_file(session: Session, kind: type[AgencyBatch], agency: str, day: date) 
 
 def write_owed(session: Session) -> None:
     """With the commit. Whoever writes the file meanwhile is waited for, and so wrote without our rows."""
-    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else pg_insert
     owed: dict[tuple[str, str, date], type[AgencyBatch]] = session.info.pop(_OWED, {})
     for (_, agency, day), kind in sorted(owed.items(), key=lambda each: each[0]):
         values = {"agency": agency, "day": day, "path": "", "count": 0, "sha256": "", "unwritten": True}
-        marked = insert(kind).values(**values)
+        marked = insert_into(session, kind).values(**values)
         session.connection().execute(
             marked.on_conflict_do_update(index_elements=["agency", "day"], set_={"unwritten": True})
         )

@@ -96,7 +96,6 @@ def note_made(session: Session, budget: Budget) -> None:
     row, before, exact = _locked(session, today.midnight, today.per_day)
     made = before + mine
     if _is_inexact(made, exact, today.per_day):
-        session.flush()
         made = exact = _count(session, today.midnight)
     if made > today.per_day:
         raise CeilingPassed

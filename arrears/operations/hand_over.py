@@ -130,6 +130,7 @@ class _Errand:
                 failed = self._try(item, row)
                 if failed is not None:
                     held.add(item.group)
+                    self.result.waiting += 1
                     if failed.everywhere:
                         self.result.waiting += len(items) - number - 1
                         return
@@ -141,15 +142,12 @@ class _Errand:
         """Hand the file over; what kept it from being, which is noted unless that is another's to do by now."""
         self.in_hand = row
         try:
-            try:
-                self._one(item, row)
-            except _TakenOver:
-                raise
-            except HandOffFailed as error:
-                self._put_off(item, row, str(error))
-                return error
+            self._one(item, row)
         except _TakenOver as error:
-            self.result.waiting += 1
+            return error
+        except HandOffFailed as error:
+            with suppress(_TakenOver):
+                self._put_off(item, row, str(error))
             return error
         return None
 
@@ -247,7 +245,6 @@ class _Errand:
         tries, wall = row.tries + 1, self.services.clock.wall()
         retry_at = wall + backoff(tries, first=_FIRST_BACKOFF, longest=_LONGEST_BACKOFF)
         self._note(row, tries=tries, problem=why, retry_at=retry_at, owner="", lease_until=None)
-        self.result.waiting += 1
         self.result.problems.append(
             f"{_what(item)}: {why}; try {tries}, the next after {retry_at:%H:%M} UTC, "
             f"or now with `arrears agency send --partner {item.partner.name}`"

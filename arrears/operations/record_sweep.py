@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
 import models
 from arrears.clock import iso, parse_instant
 from arrears.ledger import state
+from arrears.ledger.absent import insert_if_absent
 from arrears.operations.services import Services
 
 LAST_SWEEP = "last_sweep"
@@ -92,9 +92,7 @@ def _totals(kept: str) -> SweepTotals:
 
 def _locked(session: Session) -> models.LedgerState:
     """The totals' row, nobody else's until the end of the transaction: several sweeps may end at once."""
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    first = insert(models.LedgerState).values(name=SWEEP_TOTALS, value="{}")
-    session.connection().execute(first.on_conflict_do_nothing())
+    insert_if_absent(session, models.LedgerState, {"name": SWEEP_TOTALS, "value": "{}"})
     row = session.get(models.LedgerState, SWEEP_TOTALS, with_for_update=True, populate_existing=True)
     assert row is not None
     return row

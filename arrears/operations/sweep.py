@@ -173,6 +173,15 @@ def due_accounts(services: Services, *, limit: int) -> list[str]:
     return _first(_abandoned(services), _due(services, limit=limit))
 
 
+def late_timelines(services: Services, *, limit: int) -> list[str]:
+    """The flow runs of cases that a sweep would advance though a timeline drives them, longest due first."""
+    case = models.Case
+    late = select(case.flow_run_id).where(_rung_is_due(services), case.driver == TIMELINE)
+    with services.ledger.read() as session:
+        found = session.exec(late.order_by(col(case.next_due_at)).limit(limit)).all()
+    return [run_id for run_id in found if run_id is not None]
+
+
 def _first(abandoned: Iterable[str], due: Iterable[str]) -> list[str]:
     return list(dict.fromkeys((*abandoned, *due)))
 

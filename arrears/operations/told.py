@@ -101,7 +101,8 @@ def put_back(
 
 def told_after_all(session: Session, carrier: models.Step, *, who: str, at: datetime, wall: datetime) -> None:
     """What was put back because `carrier` was taken for never made has been told in it, unless it is told again."""
-    accounts = carrier.payload.get(CARRIES, ())
+    if not (accounts := carrier.payload.get(CARRIES)):
+        return
     events = session.exec(
         select(models.Event)
         .where(col(models.Event.account_id).in_(accounts), col(models.Event.what).in_(("put back", "skipped")))

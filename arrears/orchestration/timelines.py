@@ -36,7 +36,7 @@ from arrears.ledger.cases import read_case_file
 from arrears.operations.moves import Standstill
 from arrears.operations.services import Services
 from arrears.operations.steer import halt
-from arrears.operations.sweep import TIMELINE
+from arrears.operations.sweep import TIMELINE, late_timelines
 from arrears.orchestration.waiting import waiting_state
 
 logger = logging.getLogger(__name__)
@@ -204,7 +204,7 @@ def halt_cancelled(services: Services) -> tuple[str, ...]:
     with services.ledger.read() as session:
         looked = state.get(session, state.CANCELLED_SEEN)
     since = parse_instant(looked) - _CLOCKS_APART if looked else None
-    late = _late(services)
+    late = [UUID(run_id) for run_id in late_timelines(services, limit=_MOST_LATE)]
     with prefect_api() as client:
         # Read whole before any of them is ended: the pages would shift.
         cancelling = list(_runs(client, StateType.CANCELLING))
@@ -264,24 +264,6 @@ def _runs(client: SyncPrefectClient, type: StateType, since: datetime | None = N
     ended = FlowRunFilterEndTime.model_validate({"after_": since}) if since else None
     wanted = FlowRunFilter(state=of_type, end_time=ended)
     yield from _pages(client, wanted)
-
-
-def _late(services: Services) -> list[UUID]:
-    """The timelines of cases that a sweep advances, because they are late."""
-    grace = services.clock.lasts(timedelta(seconds=services.settings.sweep_grace_seconds))
-    case = models.Case
-    with services.ledger.read() as session:
-        late = session.exec(
-            select(col(case.flow_run_id))
-            .where(
-                col(case.next_due_at) <= services.clock.now() - grace,
-                case.driver == TIMELINE,
-                col(case.status).not_in((CaseStatus.HALTED, CaseStatus.CLOSED)),
-            )
-            .order_by(col(case.next_due_at))
-            .limit(_MOST_LATE)
-        )
-        return [UUID(run_id) for run_id in late if run_id]
 
 
 def _cancelled_of(client: SyncPrefectClient, run_ids: list[UUID]) -> Iterator[list[FlowRun]]:

@@ -21,7 +21,7 @@ from arrears.operations.show import show
 from arrears.settings import Settings
 from tests.conftest import HEADER, a_row
 from tests.support.policies import policies_with
-from tests.support.prefect_house import AnyProcess, PrefectServer, end, worker
+from tests.support.prefect_house import AnyProcess, PrefectServer, end, wait_for, worker
 from tests.support.warm import Warm
 
 
@@ -68,6 +68,13 @@ class House:
     def lay_clock(self, moment: str) -> None:
         """What starts from now on finds it to be `moment`, ten minutes a day: no test sees two waits end by itself."""
         self.environment["ARREARS_CLOCK"] = f"lapse:{moment}:600"
+
+    def timeline_that_waits(self, client: SyncPrefectClient) -> FlowRun:
+        """The account's, enrolled on its due date, as it waits for the first text. No wait of it ends by itself."""
+        self.lay_clock("2026-08-01T12:00:00Z")
+        self.start_worker()
+        self.enroll()
+        return wait_for("the wait", lambda: waiting(self, client))
 
     def enroll(self, **columns: str) -> None:
         path = self.folder / f"{self.account_id}.csv"
@@ -145,12 +152,14 @@ def short_days(folder: Path) -> dict[str, str]:
 
 
 def waiting(house: House, client: SyncPrefectClient) -> FlowRun | None:
-    """The account's timeline, if there is one and it waits."""
+    """The account's timeline, if there is one and it waits for a rung: not for a worker that is to begin it."""
     try:
         run = house.run(client)
     except LookupError:
         return None
-    return run if run is not None and run.state_name == "Waiting" else None
+    if run is None or run.state is None or run.state.name != "Waiting":
+        return None
+    return run if (run.state.message or "").startswith("until ") else None
 
 
 def events(client: SyncPrefectClient, name: str) -> list[dict[str, Any]]:

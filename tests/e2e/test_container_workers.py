@@ -20,8 +20,8 @@ from prefect.workers.base import BaseJobConfiguration, BaseWorker
 from prefect_docker.worker import DockerWorker
 from prefect_kubernetes.worker import KubernetesWorker
 
-from tests.e2e.conftest import House, waiting
-from tests.support.prefect_house import end, wait_for
+from tests.e2e.conftest import House
+from tests.support.prefect_house import end
 
 pytestmark = [pytest.mark.prefect, pytest.mark.xdist_group("prefect")]
 IMAGE = "registry.example.com/arrears:0.1.0"
@@ -72,11 +72,8 @@ def begin(
 def test_a_timeline_goes_on_in_what_docker_and_kubernetes_workers_start(
     house: House, client: SyncPrefectClient
 ) -> None:
-    house.lay_clock("2026-08-01T12:00:00Z")
-    first = house.start_worker()
-    house.enroll()
-    timeline = wait_for("the wait", lambda: waiting(house, client))
-    end(first)
+    timeline = house.timeline_that_waits(client)
+    end(house.workers.pop())
     assert house.steps() == {}
 
     for what, clock, done, next in (

@@ -35,7 +35,15 @@ def test_a_limit_that_somebody_deleted_is_made_again(client: SyncPrefectClient) 
     assert client.read_global_concurrency_limit_by_name(limit_name(SENDER)).slot_decay_per_second == 5
 
 
-def test_while_prefect_does_not_answer_the_process_keeps_the_pace() -> None:
+def test_while_prefect_does_not_answer_the_process_keeps_the_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    take = PrefectPace._take
+
+    def counted(self: PrefectPace, name: str, at_most: timedelta) -> None:
+        asked.append(name)
+        take(self, name, at_most)
+
+    monkeypatch.setattr(PrefectPace, "_take", counted)
     with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api"}):
         pace = PrefectPace(5)
         assert pace.wait(SENDER, at_most=10 * SECOND)
@@ -43,3 +51,4 @@ def test_while_prefect_does_not_answer_the_process_keeps_the_pace() -> None:
         assert all(pace.wait(SENDER, at_most=10 * SECOND) for _ in range(2))
         # The second of them a fifth of a second after the first, whenever that was.
         assert time.monotonic() - started > 0.19
+    assert len(asked) == 1, "it was asked again, which takes as long as it does not answer"

@@ -57,10 +57,7 @@ def test_an_account_climbs_all_five_stages_as_one_run_that_waits_between_them(
 
 
 def test_a_waiting_run_says_for_what_and_a_payment_completes_it(house: House, client: SyncPrefectClient) -> None:
-    house.lay_clock("2026-08-01T12:00:00Z")
-    house.start_worker()
-    house.enroll()
-    run = wait_for("the wait", lambda: waiting(house, client))
+    run = house.timeline_that_waits(client)
     assert run.state.type.name == "SCHEDULED"
     assert run.state.message == "until sms-1, 2026-08-02 10:00 America/New_York"
     house.command("pay", house.account_id, "120.00", "--reference", f"P-{house.account_id}")
@@ -76,9 +73,7 @@ def test_a_payment_nobody_told_prefect_of_is_made_good_by_the_sweep(house: House
     wait_for("the wait", lambda: waiting(house, client))
     at = house.services.clock.now()
     pay(house.services, house.account_id, "120.00", reference=f"P-{house.account_id}", at=at, source="t", who="t")
-    wait_for(
-        "the grace to pass", lambda: house.services.clock.now() > at + house.services.clock.lasts(timedelta(seconds=6))
-    )
+    let_the_grace_pass(house, at)
     house.flow("sweep")
     done = wait_for("the end of the run", lambda: _completed(house, client))
     assert done.state.message == "closed: cured"
@@ -88,21 +83,28 @@ def test_a_case_whose_run_was_cancelled_and_that_is_paid_is_due_no_more(
     house: House, client: SyncPrefectClient
 ) -> None:
     """There is no run left that would come to its end; due for ever, it would go before others in every sweep."""
-    house.lay_clock("2026-08-01T12:00:00Z")
-    house.start_worker()
-    house.enroll()
-    run = wait_for("the wait", lambda: waiting(house, client))
+    run = house.timeline_that_waits(client)
     client.set_flow_run_state(run.id, Cancelling())
     at = house.services.clock.now()
     pay(house.services, house.account_id, "120.00", reference=f"P-{house.account_id}", at=at, source="t", who="t")
     assert due_of(house) is not None
-    wait_for(
-        "the grace to pass", lambda: house.services.clock.now() > at + house.services.clock.lasts(timedelta(seconds=6))
-    )
+    let_the_grace_pass(house, at)
     swept = house.flow("sweep")
     wait_for("the end of a sweep", lambda: client.read_flow_run(swept).state.is_completed())
     assert due_of(house) is None
     assert client.read_flow_run(run.id).state.name == "Cancelled"
+
+
+def let_the_grace_pass(house: House, at: datetime) -> None:
+    """For what has been due since `at` to be a sweep's."""
+    clock = house.services.clock
+    wait_for("the grace to pass", lambda: clock.now() > at + clock.lasts(timedelta(seconds=6)))
+
+
+def look_was(house: House, *, days_ahead: float) -> None:
+    """As the clocks of who cancelled runs have it, the last look for them was so many days ahead."""
+    with house.services.ledger.write() as session:
+        state.put(session, state.CANCELLED_SEEN, iso(machine_time() + timedelta(days=days_ahead)))
 
 
 def due_of(house: House) -> datetime | None:
@@ -111,10 +113,7 @@ def due_of(house: House) -> datetime | None:
 
 
 def test_a_cancelled_timeline_halts_its_case_until_it_is_resumed(house: House, client: SyncPrefectClient) -> None:
-    house.lay_clock("2026-08-01T12:00:00Z")
-    house.start_worker()
-    house.enroll()
-    run = wait_for("the wait", lambda: waiting(house, client))
+    run = house.timeline_that_waits(client)
     client.set_flow_run_state(run.id, Cancelling())
     assert client.read_flow_run(run.id).state.name == "Cancelled"
 
@@ -135,10 +134,7 @@ def test_a_cancelled_timeline_halts_its_case_until_it_is_resumed(house: House, c
 
 
 def test_a_run_by_hand_advances_once_and_says_where_the_timeline_is(house: House, client: SyncPrefectClient) -> None:
-    house.lay_clock("2026-08-01T12:00:00Z")
-    house.start_worker()
-    house.enroll()
-    timeline = wait_for("the wait", lambda: waiting(house, client))
+    timeline = house.timeline_that_waits(client)
     house.flow("escalate", account_id=house.account_id)
 
     def by_hand():
@@ -184,22 +180,17 @@ def test_a_failed_run_retried_in_the_ui_makes_no_second_effect(house: House, cli
 def test_of_cancelled_runs_only_what_has_ended_since_the_last_look_is_looked_at(
     house: House, client: SyncPrefectClient
 ) -> None:
-    house.lay_clock("2026-08-01T12:00:00Z")
-    house.start_worker()
-    house.enroll()
-    run = wait_for("the wait", lambda: waiting(house, client))
+    run = house.timeline_that_waits(client)
     with temporary_settings({PREFECT_API_URL: house.server.environment["PREFECT_API_URL"]}):
         assert halt_cancelled(house.services) == ()
         client.set_flow_run_state(run.id, Cancelling())
         # The clock of who cancelled it was half a day slow.
-        with house.services.ledger.write() as session:
-            state.put(session, state.CANCELLED_SEEN, iso(machine_time() + timedelta(days=0.5)))
+        look_was(house, days_ahead=0.5)
         assert halt_cancelled(house.services) == (house.account_id,)
         house.command("resume", house.account_id)
         successor = wait_for("the successor", lambda: waiting(house, client))
         client.set_flow_run_state(successor.id, Cancelling())
-        with house.services.ledger.write() as session:
-            state.put(session, state.CANCELLED_SEEN, iso(machine_time() + timedelta(days=2)))
+        look_was(house, days_ahead=2)
         assert halt_cancelled(house.services) == ()
         assert halt_cancelled(house.services) == (house.account_id,)
 
@@ -208,20 +199,15 @@ def test_a_run_that_had_ended_long_before_it_was_cancelled_is_found_when_its_cas
     house: House, client: SyncPrefectClient
 ) -> None:
     """Prefect keeps the time of the first end."""
-    house.lay_clock("2026-08-01T12:00:00Z")
-    house.start_worker()
-    house.enroll()
-    run = wait_for("the wait", lambda: waiting(house, client))
+    run = house.timeline_that_waits(client)
     with temporary_settings({PREFECT_API_URL: house.server.environment["PREFECT_API_URL"]}):
         client.set_flow_run_state(run.id, Crashed(), force=True)
-        with house.services.ledger.write() as session:
-            state.put(session, state.CANCELLED_SEEN, iso(machine_time() + timedelta(days=2)))
+        look_was(house, days_ahead=2)
         client.set_flow_run_state(run.id, Cancelled(), force=True)
         due = due_of(house)
         assert due is not None
         assert halt_cancelled(house.services) == ()
-        with house.services.ledger.write() as session:
-            state.put(session, state.CANCELLED_SEEN, iso(machine_time() + timedelta(days=2)))
+        look_was(house, days_ahead=2)
         assert halt_cancelled(house.services.at(VirtualClock(due + timedelta(days=1)))) == (house.account_id,)
 
 
@@ -231,10 +217,7 @@ def _completed(house: House, client: SyncPrefectClient):
 
 
 def test_a_live_case_changes_its_driver_and_back(house: House, client: SyncPrefectClient) -> None:
-    house.lay_clock("2026-08-01T12:00:00Z")
-    house.start_worker()
-    house.enroll()
-    run = wait_for("the wait", lambda: waiting(house, client))
+    run = house.timeline_that_waits(client)
     house.command("driver", "sweep", house.account_id)
     ended = client.read_flow_run(run.id)
     assert ended.state is not None

@@ -240,11 +240,8 @@ def test_a_run_put_off_since_it_was_polled_waits_as_it_did_and_one_that_another_
 
 
 def test_a_process_worker_goes_on_with_the_same_timeline(house: House, client: SyncPrefectClient) -> None:
-    house.lay_clock("2026-08-01T12:00:00Z")
-    first = house.start_worker()
-    house.enroll()
-    timeline = wait_for("the wait", lambda: waiting(house, client))
-    end(first)
+    timeline = house.timeline_that_waits(client)
+    end(house.workers.pop())
 
     house.lay_clock("2026-08-02T15:00:00Z")
     house.start_worker(type="process")
